@@ -7,6 +7,7 @@ use crate::message::{
     TemplateRequest, Tip,
 };
 use crate::precheck::{BlockBody, Precheck, SharedChecks};
+use crate::snapshot::Restore;
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::writer::{self, Actor, Message, Outlets, Writer};
 use crate::{index, read::Reader, verdict::Origin};
@@ -68,7 +69,7 @@ fn start(
     options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(ChainHandle, Chain), StoreError> {
-    let (mut writer, view) = writer::open(spec.clone(), store, options, shared)?;
+    let (mut writer, views) = writer::open(spec.clone(), store, options, shared)?;
     let builds_index = index::prepare(&writer.live, options.address_index)?;
     // A reorganisation that a crash interrupted ends before anybody asks: what is on the disk until then is nobody's
     // tip.
@@ -89,7 +90,14 @@ fn start(
         let _ = ended_sender.send(actor.run().await);
     });
     spawned.map_err(|error| StoreError::Workers { reason: error.to_string() })?;
-    let handle = ChainHandle { mailbox, precheck, reader: Reader { spec, view }, tip, ahead, events };
+    let handle = ChainHandle {
+        mailbox,
+        precheck,
+        reader: Reader { spec, view: views.store, snapshots: views.snapshots },
+        tip,
+        ahead,
+        events,
+    };
     Ok((handle, Chain { ended }))
 }
 
@@ -281,6 +289,32 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
         self.ask(move |actor| actor.writer.prune(below)).await
+    }
+
+    /// Gives up all snapshots, and makes no more: their room is needed. Whether there were any.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn drop_snapshots(&self) -> Result<bool, Stopped> {
+        self.ask(|actor| actor.writer.drop_snapshots()).await
+    }
+
+    /// What is here of a restore from a snapshot, or a new one; `None` where the chain is not at block 0, or is to begin
+    /// there.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn begin_restore(&self) -> Result<Option<Restore>, Stopped> {
+        self.ask(|actor| actor.writer.begin_restore()).await
+    }
+
+    /// Moves the chain to the pivot of a restore; whether it did: all has to be here, and the chain at block 0 still. An
+    /// event that is not whole tells of it.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn finish_restore(&self, restore: Restore) -> Result<bool, Stopped> {
+        self.ask(move |actor| actor.finish_restore(&restore)).await
     }
 
     /// Forgets what a peer alone had brought and nobody needs.

@@ -25,6 +25,7 @@
 //! | `message` | what the writer answers, and what it tells |
 //! | `precheck/` | the workers check blocks and transactions before the writer's turn |
 //! | `index` | where addresses were touched: kept with every import, and built for blocks imported without |
+//! | `snapshot/` | the accounts as others can fetch them, and a chain that begins with those of others |
 //! | `read/` | [`Reader`]: blocks, accounts, light proofs, histories of addresses |
 //! | `writer/` | the one thread that imports blocks |
 //! | `handle` | [`ChainHandle`]: asks the writer |
@@ -44,6 +45,7 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
+//! | assumeutxo, fast sync, state snapshots | `snapshot/`, `writer/restore.rs` |
 //! | block template | `writer/template.rs` |
 //! | bootstrap.dat, importing and exporting chains | [`replay`] |
 //! | chainstate, UTXO cache | `state/` |
@@ -67,6 +69,7 @@ mod message;
 mod precheck;
 mod read;
 pub mod replay;
+mod snapshot;
 mod state;
 pub mod store;
 #[cfg(test)]
@@ -84,6 +87,7 @@ pub use precheck::{BlockBody, SharedChecks};
 pub use read::{
     HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
 };
+pub use snapshot::{KEPT_SNAPSHOTS, Restore, RestoreRefusal, SnapshotInfo, StateProgress};
 pub use state::KEPT_STATES;
 pub use verdict::{Misbehaviour, Origin, PeerNumber, Verdict};
 

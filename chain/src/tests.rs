@@ -19,6 +19,7 @@ mod other_rules;
 mod proofs;
 mod pruning;
 mod reorganisations;
+mod snapshots;
 mod start;
 
 const PEER: Origin = Origin::Peer(PeerNumber(1));

@@ -23,6 +23,7 @@ use cairn_ledger::{
     Amount, BlockId, ChainSpec, Height, Timestamp, pow::CompactTargetParseError, rules::Upgrade, units::AmountError,
 };
 use serde::Deserialize;
+use std::num::NonZeroU64;
 
 /// The main network's file.
 pub const MAIN: &str = include_str!("../main.toml");
@@ -64,6 +65,14 @@ pub struct Defaults {
     /// addresses, and allow `mining_generate`.
     #[serde(default)]
     pub local: bool,
+    /// At heights that this divides nodes make snapshots of the accounts for those who join: the same on all nodes.
+    #[serde(default = "default_snapshot_every")]
+    pub snapshot_every: NonZeroU64,
+}
+
+/// Two days of the main network.
+fn default_snapshot_every() -> NonZeroU64 {
+    const { NonZeroU64::new(2_880).expect("not zero") }
 }
 
 /// Why a text is no network.

@@ -331,8 +331,8 @@ pub enum TaskAction {
     FetchPool { peer: PeerNumber, unseen: Vec<TxId> },
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
-    /// Read which snapshots there are.
-    ReadSnapshots,
+    /// Read which snapshots there are, and the state roots of the last heights that so many blocks divide.
+    ReadSnapshots { every: u64 },
     /// Write files.
     Save(Vec<(PathBuf, Vec<u8>)>),
     /// Find out how much memory the process holds.

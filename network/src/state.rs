@@ -95,7 +95,7 @@ impl NetworkState {
             relay: Relay::new(spec.clone(), recent_blocks),
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
-            snapshots: SnapshotWatch::new(spec.snapshot_every(), now),
+            snapshots: SnapshotWatch::new(config.snapshot_every, now),
             persistence: Persistence::new(config.max_memory_mib, now),
             backlog: Backlog::default(),
             spec,

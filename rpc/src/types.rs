@@ -15,7 +15,7 @@ pub use net::{BanJson, LossesJson, NetInfo, PeerJson, ProviderJson, TrafficJson}
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use rules::{RulesJson, UpgradeJson};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
-pub use usage::{BackupInfo, MemoryInfo, Room, StorageInfo, TableSize, UploadInfo};
+pub use usage::{BackupInfo, MemoryInfo, Room, SnapshotJson, StorageInfo, TableSize, Trust, UploadInfo};
 pub use work::{FoundBlock, WorkJson};
 
 use crate::text::{HexBytes, Pebbles, Text};
@@ -407,6 +407,12 @@ pub struct NodeInfo {
     pub max_memory_bytes: Option<u64>,
     /// The lowest block, but for block 0, whose transactions it keeps; 0 while it keeps those of all.
     pub lowest_body: u64,
+    /// Whether it has executed all blocks itself.
+    pub trust: Trust,
+    /// The block whose accounts it began with, if that was not block 0.
+    pub restored_at: Option<u64>,
+    /// The snapshots of the accounts that it gives to those who join, the lowest first.
+    pub snapshots: Vec<SnapshotJson>,
     /// The room that its data takes.
     pub room: Room,
     /// What it gives to those who catch up.
@@ -429,7 +435,7 @@ pub struct SyncInfo {
     /// How many milliseconds the rest takes at this rate; null while nobody can tell.
     pub left_ms: Option<u64>,
     /// How much of the accounts is here, while it fetches them.
-    pub snapshot: Option<SnapshotJson>,
+    pub snapshot: Option<SnapshotProgressJson>,
     /// Where it is stalled, or peers claim a better chain that it does not follow: what is wrong, and what to do about
     /// it.
     pub reason: Option<String>,
@@ -438,7 +444,7 @@ pub struct SyncInfo {
 /// How much is here of the accounts as they were after a block. They come in runs, each of which is checked against the
 /// state root of that block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SnapshotJson {
+pub struct SnapshotProgressJson {
     /// The height of the block.
     pub height: u64,
     /// Runs that are here.

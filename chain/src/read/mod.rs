@@ -10,9 +10,11 @@ mod proofs;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
 
+use crate::snapshot::{SnapshotInfo, Snapshots};
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
 use cairn_ledger::{
-    Account, Address, BlockId, Body, ChainSpec, Header, Height, LinkedHeader, TxId, pow::CompactTarget,
+    Account, Address, BlockId, Body, ChainSpec, Hash, Header, Height, LinkedHeader, TxId, accounts::StateRun,
+    pow::CompactTarget,
 };
 use std::{path::Path, sync::Arc};
 use tokio::sync::watch;
@@ -20,12 +22,27 @@ use tokio::sync::watch;
 /// A locator's first ids are consecutive; after them the steps double.
 const LOCATOR_DENSE: u64 = 10;
 
+/// From a height down: ten in a row, then doubling steps, block 0 last.
+pub(crate) fn locator_heights(tip: Height) -> Vec<Height> {
+    let (mut heights, mut height, mut step) = (Vec::new(), tip.get(), 1_u64);
+    while height > 0 {
+        heights.push(Height::new(height));
+        if heights.len() as u64 >= LOCATOR_DENSE {
+            step = step.saturating_mul(2);
+        }
+        height = height.saturating_sub(step);
+    }
+    heights.push(Height::GENESIS);
+    heights
+}
+
 /// Reads the chain as it was last committed and settled. Cloning shares it.
 #[derive(Clone)]
 pub struct Reader {
     pub(crate) spec: Arc<ChainSpec>,
     /// The chain as it is or, while a long reorganisation is under way, as it was before.
     pub(crate) view: watch::Receiver<Arc<ChainStore>>,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// A transaction of the followed chain.
@@ -105,6 +122,28 @@ impl Reader {
     /// A failing store.
     pub fn body(&self, header: &LinkedHeader) -> Result<Option<Body>, StoreError> {
         self.store().body(header)
+    }
+
+    /// The snapshots that are held whole, the lowest first.
+    pub fn snapshots(&self) -> Vec<SnapshotInfo> {
+        self.snapshots.list()
+    }
+
+    /// A run of a snapshot that is held; `None` where it is not, or has no such run.
+    ///
+    /// # Errors
+    /// A failing store, or a damaged run.
+    pub fn state_run(&self, state_root: &Hash, number: u64) -> Result<Option<StateRun>, StoreError> {
+        self.snapshots.run(&self.store(), state_root, number)
+    }
+
+    /// The height up to which blocks were not executed here, as the chain began with the accounts of a snapshot; `None`
+    /// where all were.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn restored(&self) -> Result<Option<Height>, StoreError> {
+        self.store().restored()
     }
 
     /// How many accounts there are at the tip.
@@ -222,16 +261,10 @@ impl Reader {
     /// A failing store.
     pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
         let tip = self.store().expect_header(&self.store().tip()?)?;
-        let mut height = tip.header().height.get();
-        let (mut ids, mut step) = (Vec::new(), 1);
-        while height > 0 {
-            ids.extend(self.store().id_at(Height::new(height))?);
-            if ids.len() as u64 >= LOCATOR_DENSE {
-                step *= 2;
-            }
-            height = height.saturating_sub(step);
+        let mut ids = Vec::new();
+        for height in locator_heights(tip.header().height) {
+            ids.extend(self.store().id_at(height)?);
         }
-        ids.push(self.spec.genesis_id());
         Ok(ids)
     }
 

@@ -150,11 +150,8 @@ impl ChainStore {
         batch.put_encoded::<BodyByBlock>(&BlockKey::from(block.header()), |bytes| block.encode_body_onto(bytes));
     }
 
-    fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
-        let completed = cairn_ledger::codec::BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
-        let (total_work, next_target) = (header.total_work(), header.next_target());
-        let record = HeaderRecord { header: header.header().clone(), total_work, next_target, completed };
-        batch.put::<HeaderById>(&header.id(), &record);
+    pub(crate) fn put_header(&self, batch: &mut Batch<'_>, header: &LinkedHeader) {
+        batch.put::<HeaderById>(&header.id(), &HeaderRecord::from(header));
     }
 
     /// The last connected block.

@@ -9,6 +9,9 @@ use super::schema;
 use cairn_ledger::codec::encode_onto;
 use std::{ops::Deref, path::Path, sync::Arc};
 
+/// Blocks from one snapshot to the next, where a network's file says nothing else: two days of the main network.
+pub const SNAPSHOT_EVERY: u64 = 2_880;
+
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
 pub struct DbOptions {
@@ -24,6 +27,12 @@ pub struct DbOptions {
     pub keep_blocks: Option<u64>,
     /// Memory for accounts and the hashes over them; as much as all take, when nothing is said.
     pub account_bytes: Option<u64>,
+    /// At heights that this divides the accounts are what a snapshot holds: the same on all nodes of a network.
+    pub snapshot_every: u64,
+    /// Whether snapshots are made and kept, for others.
+    pub keep_snapshots: bool,
+    /// Whether a new chain begins with the accounts of a snapshot, or with block 0.
+    pub from_snapshot: bool,
 }
 
 impl DbOptions {
@@ -45,6 +54,9 @@ impl Default for DbOptions {
             address_index: false,
             keep_blocks: None,
             account_bytes: None,
+            snapshot_every: SNAPSHOT_EVERY,
+            keep_snapshots: true,
+            from_snapshot: false,
         }
     }
 }

@@ -14,13 +14,17 @@
 //! | `link_by_index` | index → address, next address | written when accounts are created or undone |
 //! | `roots_by_part` | part → roots of buckets of the account tree | written anew every some hundred blocks, and when a node stops |
 //! | `touch_by_account` | account index, height, place → nothing | off unless `index.addresses`: created on connect or when it is built, deleted on disconnect; of pruned blocks by compactions |
+//! | `snapshot_by_height` | height → block id, state root, count, whether it is whole | created when a snapshot is begun; the last two whole ones stay |
+//! | `leaves_by_run` | height of a snapshot, run → its leaves | created run by run, deleted with the snapshot |
+//! | `root_by_run` | height of a snapshot, run → the node over it | with its leaves |
+//! | `restored_header` | height → header, total work, history nodes | only while accounts are fetched from others: the headers up to them |
 //!
 //! # Map
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
 //! [`Batch`] is the only way to write; [`ChainStore`] answers
 //! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go; `backup` copies a
-//! database in use.
+//! database in use; `snapshots` is what is stored of snapshots, and of a restore from one.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
@@ -47,11 +51,12 @@ mod memory;
 mod pruning;
 mod rocks;
 pub mod schema;
+mod snapshots;
 
 pub use backup::{Backup, BackupError};
 pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
 pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
-pub use db::{Batch, Db, DbOptions, DbUsage, Durability, TableUsage};
+pub use db::{Batch, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;
 pub use pruning::{LEAST_KEPT, LowestBody};

@@ -63,7 +63,7 @@ impl ChainStore {
     }
 
     /// Notes what was pruned before the database was opened.
-    pub(super) fn load_lowest(&self) -> Result<(), StoreError> {
+    pub(crate) fn load_lowest(&self) -> Result<(), StoreError> {
         if let Some(MetaRecord::LowestBody(height)) = self.db.get::<Meta>(&MetaKey::LowestBody)? {
             self.lowest.raise(height);
         }

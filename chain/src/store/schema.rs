@@ -1,7 +1,7 @@
 //! Every table, one line each: the whole database on one screen.
 
 use super::codec::{KeyCodec, Table};
-use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, StateChange};
+use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, RunLeaves, StateChange};
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};
 use cairn_ledger::{
     Account, Address, BlockId, Body, Hash, Header, Height, LinkedHeader, TxId, Work, mmr::MmrNode, pow::CompactTarget,
@@ -50,6 +50,14 @@ tables! {
     RootsByPart: "roots_by_part", u64 => BucketRoots;
     /// Where accounts were touched, if the index of addresses is on: the keys say all.
     TouchByAccount: "touch_by_account", TouchKey => ();
+    /// Snapshots of the accounts, whole or not, by the block after which they were so.
+    SnapshotByHeight: "snapshot_by_height", Height => SnapshotRecord;
+    /// Their leaves, run by run.
+    LeavesByRun: "leaves_by_run", RunKey => RunLeaves;
+    /// The node of the account tree over each run.
+    RootByRun: "root_by_run", RunKey => Hash;
+    /// Headers that are here while a restore is under way, and on no chain yet.
+    RestoredHeader: "restored_header", Height => HeaderRecord;
 }
 
 /// What `meta` records.
@@ -67,6 +75,10 @@ pub enum MetaKey {
     LowestBody,
     /// What the roots of buckets are of; nothing until they are all there.
     Roots,
+    /// The block whose accounts are being put in place of those of block 0; only while that is under way.
+    Restoring,
+    /// The block whose accounts came from others, if they did: what is below was not executed here.
+    Restored,
 }
 
 impl KeyCodec for MetaKey {
@@ -94,6 +106,10 @@ pub enum MetaRecord {
     LowestBody(Height),
     /// The roots of buckets that are stored.
     Roots(StoredRoots),
+    /// The block whose accounts are being put in place.
+    Restoring(BlockId),
+    /// The block whose accounts came from others.
+    Restored(Height),
 }
 
 /// Of what the roots of buckets are that are stored.
@@ -108,6 +124,40 @@ pub struct StoredRoots {
     pub balances: u64,
     /// Leaves in a bucket, as a power of two.
     pub bits: u32,
+}
+
+/// A snapshot of all accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct SnapshotRecord {
+    /// The block after which they were so.
+    pub block: BlockId,
+    /// The root over them.
+    pub state_root: Hash,
+    /// How many there are, the sentinel included.
+    pub count: u64,
+    /// Whether all runs are here.
+    pub is_whole: bool,
+}
+
+/// A run of a snapshot: all of one snapshot lie together, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunKey {
+    /// The height of the snapshot.
+    pub height: Height,
+    /// Which run.
+    pub number: u64,
+}
+
+impl KeyCodec for RunKey {
+    type Bytes = [u8; 16];
+
+    fn to_bytes(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.height.to_bytes());
+        bytes[8..].copy_from_slice(&self.number.to_be_bytes());
+        bytes
+    }
 }
 
 /// Roots in a record: some thirty kilobytes.
@@ -171,6 +221,14 @@ pub struct HeaderRecord {
     pub next_target: CompactTarget,
     /// The inner nodes of the history it completes, from level 1 up.
     pub completed: BoundedVec<MmrNode, 64>,
+}
+
+impl From<&LinkedHeader> for HeaderRecord {
+    fn from(header: &LinkedHeader) -> Self {
+        let completed = BoundedVec::new(header.completed().to_vec()).unwrap_or_default();
+        let (total_work, next_target) = (header.total_work(), header.next_target());
+        Self { header: header.header().clone(), total_work, next_target, completed }
+    }
 }
 
 /// An account's address and the next: what its leaf has besides the account. It changes when accounts are created and

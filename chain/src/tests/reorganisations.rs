@@ -2,16 +2,15 @@
 //! invalid block leads.
 
 use super::*;
-use crate::writer::{self, Writer};
+use crate::writer::{self, Views, Writer};
 use crate::{audit::audit, store::ChainStore};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
-use tokio::sync::watch;
 
 /// A writer without its loop, so that a test says when each batch is made.
 struct Bare {
     spec: Arc<ChainSpec>,
     directory: TempDir,
-    running: Option<(Writer, watch::Receiver<Arc<ChainStore>>)>,
+    running: Option<(Writer, Views)>,
     events: Vec<ChainEvent>,
 }
 
@@ -22,6 +21,9 @@ const OPTIONS: DbOptions = DbOptions {
     address_index: true,
     keep_blocks: None,
     account_bytes: Some(15_000),
+    snapshot_every: 2_880,
+    keep_snapshots: true,
+    from_snapshot: false,
 };
 
 impl Bare {
@@ -51,9 +53,9 @@ impl Bare {
             std::thread::yield_now();
             opened = reopened();
         }
-        let (mut writer, view) = opened.expect("just looked at");
+        let (mut writer, views) = opened.expect("just looked at");
         writer.take_up().expect("the store works");
-        self.running = Some((writer, view));
+        self.running = Some((writer, views));
     }
 
     fn link(&mut self, header: &Header) -> HeaderOutcome {
@@ -126,7 +128,7 @@ impl Bare {
 
     /// What readers see is `branch`.
     fn assert_seen(&mut self, branch: &Branch) {
-        let view = self.running.as_ref().expect("it runs").1.borrow().clone();
+        let view = self.running.as_ref().expect("it runs").1.store.borrow().clone();
         assert_eq!(view.tip().expect("a tip"), branch.context.id());
         assert_eq!(self.writer().tip, branch.context);
         for leaf in branch.state.leaves().iter().skip(1) {

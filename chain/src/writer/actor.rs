@@ -2,7 +2,7 @@
 
 use super::Writer;
 use crate::message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip};
-use crate::{index, inflight::Room, store::StoreError, verdict::Origin};
+use crate::{index, inflight::Room, snapshot::Restore, store::StoreError, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
@@ -120,14 +120,15 @@ impl Actor {
         Ok(())
     }
 
-    /// The next message. As long as none has come, accounts are loaded, and the index of addresses is built, block by
-    /// block: whoever asks waits for one step at most.
+    /// The next message. As long as none has come, accounts are loaded, a snapshot is made, run by run, and the index of
+    /// addresses is built, block by block: whoever asks waits for one step at most.
     async fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
-        while self.builds_index || self.writer.is_loading {
+        while self.builds_index || self.writer.is_loading || self.writer.makes_snapshot() {
             match self.messages.try_recv() {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
                 Err(TryRecvError::Empty) if self.writer.is_loading => self.writer.load_more()?,
+                Err(TryRecvError::Empty) if self.writer.makes_snapshot() => self.writer.make_snapshot()?,
                 Err(TryRecvError::Empty) => {
                     let Writer { live, spec, .. } = &self.writer;
                     self.builds_index = index::build_next(live, spec)?;
@@ -194,6 +195,13 @@ impl Actor {
         self.writer.store_body(&block)?;
         drop(room);
         Ok(BlockOutcome::Waiting)
+    }
+
+    /// Moves the chain to the pivot of a restore, if all of it is here.
+    pub(crate) fn finish_restore(&mut self, restore: &Restore) -> Result<bool, StoreError> {
+        let event = self.writer.finish_restore(restore)?;
+        let height = self.writer.tip.header().height;
+        Ok(event.map(|event| self.outlets.publish(event, height)).is_some())
     }
 
     /// Answers once all is on the disk, and no reorganisation under way.

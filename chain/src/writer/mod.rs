@@ -7,19 +7,21 @@
 //!
 //! # Map
 //! `actor` the loop · [`Writer`] what it owns · `link` headers · `import` blocks, and which branch to follow how far in
-//! one batch · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `template` blocks to be mined
+//! one batch · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
 
 mod actor;
 mod import;
 mod link;
 mod long_reorg;
 mod reorg;
+mod restore;
 mod template;
 
 pub(crate) use actor::{Actor, Message, Outlets};
 
 use crate::headers::{HeaderTree, Orphans, OtherRules};
 use crate::message::{Ahead, ChainEvent, Tip};
+use crate::snapshot::{self, SnapshotMaker, Snapshots};
 use crate::state::{self, Source, State, StateHistory};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use crate::{
@@ -73,6 +75,15 @@ pub(crate) struct Writer {
     pub(crate) near: (BlockId, Work),
     /// What is kept, and how much of it.
     pub(crate) options: DbOptions,
+    pub(crate) snapshots: SnapshotMaker,
+}
+
+/// What readers have.
+pub(crate) struct Views {
+    /// The settled chain.
+    pub(crate) store: watch::Receiver<Arc<ChainStore>>,
+    /// The snapshots that are held.
+    pub(crate) snapshots: Snapshots,
 }
 
 /// Takes up the chain of `spec` as it is stored: who writes it, and what is read.
@@ -81,8 +92,14 @@ pub(crate) fn open(
     store: ChainStore,
     options: DbOptions,
     shared: Option<SharedChecks>,
-) -> Result<(Writer, watch::Receiver<Arc<ChainStore>>), StoreError> {
+) -> Result<(Writer, Views), StoreError> {
     let store = Arc::new(store);
+    snapshot::install::take_up(&store)?;
+    // Where a restore is not to go on, what is here of one is of no use.
+    if !options.from_snapshot && store.restored_tip()?.header().height > Height::GENESIS {
+        snapshot::remove(&store)?;
+    }
+    let (snapshots, held) = SnapshotMaker::new(&store, options.snapshot_every)?;
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers, options.account_bytes)?;
     let (views, view) = watch::channel(store.clone());
@@ -104,8 +121,9 @@ pub(crate) fn open(
         contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
         options,
+        snapshots,
     };
-    Ok((writer, view))
+    Ok((writer, Views { store: view, snapshots: Snapshots(held) }))
 }
 
 impl Writer {
@@ -165,6 +183,23 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether there is something to do on a snapshot, which is for times when nobody asks anything.
+    pub(crate) fn makes_snapshot(&self) -> bool {
+        self.options.keep_snapshots && self.long_reorg.is_none() && self.snapshots.is_busy()
+    }
+
+    /// Does a little of it.
+    pub(crate) fn make_snapshot(&mut self) -> Result<(), StoreError> {
+        let best = self.ahead()?.best_header;
+        self.snapshots.step(&self.live, best)
+    }
+
+    /// Gives up all snapshots, and makes no more; whether there were any.
+    pub(crate) fn drop_snapshots(&mut self) -> Result<bool, StoreError> {
+        self.options.keep_snapshots = false;
+        self.snapshots.drop_all(&self.live)
+    }
+
     /// Makes the next start quick.
     pub(crate) fn stop(&mut self) -> Result<(), StoreError> {
         self.store_roots(true)?;
@@ -181,6 +216,7 @@ impl Writer {
 
     /// Prunes what is not to be kept, some blocks at a time, and stores what a start needs.
     pub(crate) fn keep_within_limits(&mut self) -> Result<(), StoreError> {
+        self.snapshots.look_again();
         self.store_roots(false)?;
         let Some(keep) = self.options.keep_blocks else { return Ok(()) };
         let lowest = Height::new((self.tip.header().height.get() + 1).saturating_sub(keep));

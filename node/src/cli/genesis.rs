@@ -112,6 +112,7 @@ pub(super) fn as_json(network: &Network) -> String {
             "rpc_port": network.defaults.rpc_port,
             "boot_nodes": network.defaults.boot_nodes,
             "local": network.defaults.local,
+            "snapshot_every": network.defaults.snapshot_every,
         },
     });
     format!("{shown:#}")

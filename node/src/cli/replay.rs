@@ -4,6 +4,7 @@ use super::{CliError, NodeArgs, cores, print, progress::Progress, with_database}
 use crate::system::data_dir::{DataDir, ReadOnly};
 use crate::{config::Settings, system::telemetry};
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
+use cairn_chain::store::DbOptions;
 use cairn_ledger::units::Height;
 use clap::Args;
 use serde_json::{Value, json};
@@ -103,6 +104,11 @@ pub(super) fn export(args: ExportArgs) -> Result<(), CliError> {
     print(format_args!("Wrote {blocks} blocks, up to height {to}: {}, {bytes} bytes.", args.file.display()))
 }
 
+/// Whoever replays a chain gives nobody snapshots meanwhile.
+fn without_snapshots(options: DbOptions) -> DbOptions {
+    DbOptions { keep_snapshots: false, ..options }
+}
+
 pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let cores = cores::limit(args.threads)?;
     let settings = args.node.settings()?;
@@ -112,8 +118,9 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
     let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
     let database = data_dir.database();
-    let done =
-        block_on(|stop| replay::import(settings.spec.clone(), &database, settings.storage, file, &mut show, stop))??;
+    let done = block_on(|stop| {
+        replay::import(settings.spec.clone(), &database, without_snapshots(settings.storage), file, &mut show, stop)
+    })??;
     progress.end();
     let Imported { replayed, tip, followed, elapsed } = done;
     if args.json {
@@ -151,7 +158,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<(), CliError> {
     };
     let database = data_dir.database();
     let done = block_on(|stop| {
-        replay::verify(settings.spec.clone(), &database, settings.storage, &scratch, &mut show, stop)
+        replay::verify(settings.spec.clone(), &database, without_snapshots(settings.storage), &scratch, &mut show, stop)
     })??;
     progress.end();
     let Verified { replayed, tip, state_root, accounts, elapsed } = done;

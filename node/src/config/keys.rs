@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use super::layers::{Key, Layers};
-use super::value::{ConfigType, Ranged, Size, Sourced};
+use super::value::{ConfigType, Ranged, Size, Sourced, SyncFrom};
 use crate::system::telemetry::LogFormat;
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -94,6 +94,12 @@ config! {
         /// Whether to look for neighbours by multicast
         mdns: bool = "true|false", "(false on a local network, else true)";
     }
+    /// How a new node gets to the tip.
+    sync: SyncSection {
+        /// What it begins with: block 0, and executes every block (genesis), or the accounts of some days ago, proven by
+        /// the work on all headers, which takes seconds (snapshot)
+        from: SyncFrom = "genesis|snapshot", "genesis";
+    }
     /// How peers behind routers reach each other.
     reach: ReachSection {
         /// Whether peers find out for each other if they can be reached (AutoNAT)
@@ -155,6 +161,9 @@ config! {
         max_bytes: Size = "SIZE", "(until the disk is nearly full)";
         /// Of how many blocks up to the tip to keep the transactions, at least 288; older ones are pruned for good
         keep_blocks: Ranged<u64, 288, 4_294_967_295> = "COUNT", "(all)";
+        /// Whether to make snapshots of the accounts for those who join, and to keep the last two: some 100 bytes for
+        /// each account and snapshot
+        snapshots: bool = "true|false", "true";
         /// Memory for what was read, in MiB
         cache_mib: Ranged<usize, 8, 65_536> = "MIB", "12";
         /// Memory for what was written lately, in MiB

@@ -5,7 +5,7 @@ use super::keys::{
     StorageSection,
 };
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
-use super::value::{Sourced, value, value_or};
+use super::value::{Sourced, SyncFrom, value, value_or};
 use super::{Config, ConfigError, Environment, Flags, memory::Memory};
 use crate::api::{self, RpcConfig, TlsFiles};
 use crate::system::telemetry::{LogFilter, LogFormat};
@@ -81,6 +81,7 @@ impl Settings {
                 max_memory_mib: network.max_memory_mib.or(memory.shares.map(|shares| shares.no_new_peers_mib)),
                 discovery: discovery(&config.discovery, defaults.local),
                 reach: reach(&config.reach),
+                snapshot_every: defaults.snapshot_every.get(),
                 ..network
             },
             mining: mining(&config.mining, &spec)?,
@@ -91,6 +92,8 @@ impl Settings {
             storage: DbOptions {
                 address_index: value_or(&config.index.addresses, false),
                 account_bytes: memory.for_accounts(&storage, &mempool),
+                snapshot_every: defaults.snapshot_every.get(),
+                from_snapshot: value_or(&config.sync.from, SyncFrom::Genesis) == SyncFrom::Snapshot,
                 ..storage
             },
             mempool,
@@ -391,6 +394,7 @@ fn storage(section: &StorageSection, base: DbOptions) -> DbOptions {
         write_buffer_bytes: value(&section.write_buffer_mib).map_or(base.write_buffer_bytes, |mib| mib << 20),
         max_open_files: value_or(&section.max_open_files, base.max_open_files),
         keep_blocks: value(&section.keep_blocks),
+        keep_snapshots: value_or(&section.snapshots, base.keep_snapshots),
         ..base
     }
 }

@@ -60,6 +60,27 @@ fn one<T: FromStr>(texts: &[String]) -> Option<T> {
     text.parse().ok()
 }
 
+/// What a new node begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncFrom {
+    /// Block 0: it executes all blocks.
+    Genesis,
+    /// The accounts of a snapshot that others give it.
+    Snapshot,
+}
+
+impl FromStr for SyncFrom {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "genesis" => Ok(Self::Genesis),
+            "snapshot" => Ok(Self::Snapshot),
+            _ => Err(()),
+        }
+    }
+}
+
 macro_rules! one_text {
     ($($type:ty: $expected:literal;)+) => {
         $(impl ConfigType for $type {
@@ -81,6 +102,7 @@ one_text! {
     u16: "a whole number from 0 to 65535";
     SocketAddr: "an IP address and a port, such as 127.0.0.1:9741";
     LogFormat: "text or json";
+    SyncFrom: "genesis or snapshot";
     tracing::Level: "error, warn, info, debug or trace";
 }
 

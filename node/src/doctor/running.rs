@@ -81,6 +81,7 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
     let connected: BTreeSet<&str> = peers.iter().map(|peer| peer.peer_id.as_str()).collect();
     count(settings, net, report);
     memory(node, report);
+    trust(node, report);
     losses(net, report);
     targets::examine(settings, &connected, report).await;
     reach(settings, net, report);
@@ -97,6 +98,26 @@ fn memory(node: &NodeInfo, report: &mut Diagnosis) {
     } else {
         report.ok("memory", message);
     }
+}
+
+/// What its word on the accounts rests on, and what it gives to those who join.
+fn trust(node: &NodeInfo, report: &mut Diagnosis) {
+    let gives = match node.snapshots.as_slice() {
+        [] => "it has no snapshot for those who join yet".to_owned(),
+        all => {
+            let heights: Vec<String> = all.iter().map(|held| held.height.to_string()).collect();
+            format!("those who join get the accounts as of block {}", heights.join(" or "))
+        }
+    };
+    let rests = match node.restored_at {
+        None => "it has executed every block".to_owned(),
+        Some(height) => {
+            format!(
+                "it began with the accounts as of block {height}, proven by work, and has executed every block since"
+            )
+        }
+    };
+    report.ok("accounts", format!("{rests}; {gives}"));
 }
 
 fn version(node: &NodeInfo, report: &mut Diagnosis) {

@@ -17,8 +17,9 @@ use cairn_rpc::types::{
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
     HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
     PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
-    SnapshotJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson, TransactionInfo,
-    TransactionJson, TransactionPage, TransactionProofJson, TxCheck, TxState, TxStatus, UploadInfo, WorkJson,
+    SnapshotJson, SnapshotProgressJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson,
+    TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState, TxStatus,
+    UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -315,7 +316,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
                 progress: 0.5,
                 blocks_per_second: 1.5,
                 left_ms: Some(4_000),
-                snapshot: Some(SnapshotJson { height: 2_880, here: 3, runs: Some(9) }),
+                snapshot: Some(SnapshotProgressJson { height: 2_880, here: 3, runs: Some(9) }),
                 reason: Some("no peer has block 8".to_owned()),
             },
             peers: 1,
@@ -327,6 +328,9 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            trust: Trust::Work,
+            restored_at: Some(600),
+            snapshots: vec![SnapshotJson { height: 600, state_root: Text(arbitrary_hash(9)), accounts: 8 }],
             room: Room {
                 used_bytes: 5_000_000,
                 free_bytes: 900_000_000_000,

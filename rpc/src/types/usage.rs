@@ -1,5 +1,7 @@
 //! What a node uses.
 
+use crate::text::Text;
+use cairn_ledger::hash::Hash;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,29 @@ pub struct UploadInfo {
     pub today_bytes: u64,
     /// The most in a day; null without `network.max_upload_per_day`.
     pub max_bytes_per_day: Option<u64>,
+}
+
+/// What a node's word on the accounts rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    /// It has executed every block since block 0.
+    #[default]
+    Full,
+    /// It began with the accounts of a snapshot, for which the work on the headers vouches, and has executed every block
+    /// since.
+    Work,
+}
+
+/// A snapshot of all accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotJson {
+    /// The block after which they were so.
+    pub height: u64,
+    /// The root over them.
+    pub state_root: Text<Hash>,
+    /// How many there are.
+    pub accounts: u64,
 }
 
 /// A copy of the database.

@@ -14,8 +14,8 @@ use cairn_rpc::error::{Code, RpcError};
 use cairn_rpc::text::{HexBytes, Pebbles, Text};
 use cairn_rpc::types::{
     AccountJson, AddressHistory, HeaderJson, HealthJson, HistoryCursor, HistoryEntry, LightProofJson, NodeInfo,
-    PendingJson, ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, TxState,
-    TxStatus, UploadInfo,
+    PendingJson, ProofJson, Room, RulesJson, SyncInfo, SyncPhase, TransactionJson, TransactionProofJson, Trust,
+    TxState, TxStatus, UploadInfo,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -288,6 +288,9 @@ impl Chain {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            trust: Trust::Full,
+            restored_at: None,
+            snapshots: Vec::new(),
             room: Room::default(),
             upload: UploadInfo::default(),
         }

@@ -8,7 +8,7 @@ use cairn_rpc::error::{Code, RpcError};
 use cairn_rpc::text::{HexBytes, Pebbles, Text};
 use cairn_rpc::types::{
     AccountJson, HealthJson, MempoolInfo, NodeInfo, PendingJson, Room, RulesJson, Submitted, SyncInfo, SyncPhase,
-    TxState, TxStatus, UploadInfo,
+    Trust, TxState, TxStatus, UploadInfo,
 };
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -216,6 +216,9 @@ impl State {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            trust: Trust::Full,
+            restored_at: None,
+            snapshots: Vec::new(),
             room: Room::default(),
             upload: UploadInfo::default(),
         }

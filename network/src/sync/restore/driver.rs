@@ -3,7 +3,7 @@
 use super::machine::{End, HeadersHere, Machine, Pivot, RestoreAction, RestoreEvent, RunFailure};
 use crate::sync::driver::{Failure, Inlets, Outlet, TICK};
 use crate::{Kind, NetworkEvent, NetworkHandle, wire::MAX_LOCATOR};
-use cairn_chain::{ChainError, ChainHandle, PeerNumber, Restore};
+use cairn_chain::{ChainHandle, PeerNumber, Restore, StoreError};
 use cairn_common::runtime::{self, JoinError, TaskSet};
 use cairn_common::{clock, tasks::TaskError};
 use cairn_ledger::{accounts::StateRun, block::Header, hash::Hash};
@@ -40,16 +40,9 @@ impl Restoring {
         network: &NetworkHandle,
         may_be_alone: bool,
     ) -> Result<Option<Self>, Failure> {
-        let restore = match chain.begin_restore().await {
-            Ok(Some(restore)) => Box::new(restore),
-            Ok(None) | Err(ChainError::Reorganising) => return Ok(None),
-            Err(ChainError::Stopped(stopped)) => return Err(stopped.into()),
-        };
-        let (restore, here) = runtime::blocking(move || {
-            let here = headers_here(&restore);
-            (restore, here)
-        })
-        .await?;
+        let Some(restore) = chain.begin_restore().await?.map(Box::new) else { return Ok(None) };
+        let read = runtime::blocking(move || headers_here(&restore).map(|here| (restore, here)));
+        let (restore, here) = read.await??;
         tracing::info!(target: "cairn::sync", headers = here.height.get(), "beginning with a snapshot of the accounts");
         let machine = Machine::new(here, may_be_alone, clock::instant());
         let (chain, network) = (chain.clone(), network.clone());
@@ -161,7 +154,7 @@ impl Call {
         Ok(match self {
             Self::TakeHeaders { job, headers } => {
                 let refusal = restore.take_headers(headers, clock::now(), true)?.err();
-                RestoreEvent::HeadersTaken { job, refusal, here: headers_here(restore) }
+                RestoreEvent::HeadersTaken { job, refusal, here: headers_here(restore)? }
             }
             Self::BeginState => RestoreEvent::StateBegun { progress: restore.begin_state()? },
             Self::TakeRun(run) => {
@@ -173,10 +166,11 @@ impl Call {
     }
 }
 
-fn headers_here(restore: &Restore) -> HeadersHere {
+fn headers_here(restore: &Restore) -> Result<HeadersHere, StoreError> {
+    let (height, total_work, locator) = (restore.height(), restore.total_work(), restore.locator()?);
     let pivot =
-        restore.pivot().map(|pivot| Pivot { height: pivot.header().height, state_root: pivot.header().state_root });
-    HeadersHere { height: restore.height(), total_work: restore.total_work(), locator: restore.locator(), pivot }
+        restore.pivot()?.map(|pivot| Pivot { height: pivot.header().height, state_root: pivot.header().state_root });
+    Ok(HeadersHere { height, total_work, locator, pivot })
 }
 
 /// Asks a peer for a run, and checks it: thousands of hashes take a while, not on a thread that drives the network.
@@ -198,15 +192,11 @@ async fn fetch_run(
 /// Moves the chain to the pivot, or removes what is here.
 async fn finish(chain: &ChainHandle, end: End, restore: Restore) -> Result<(), Failure> {
     match end {
-        End::Complete => match chain.finish_restore(restore).await {
-            Ok(()) => {
-                tracing::info!(target: "cairn::sync", height = chain.tip().height().get(), "the snapshot is in place")
+        End::Complete => {
+            if !chain.finish_restore(restore).await? {
+                tracing::warn!(target: "cairn::sync", "the snapshot does not fit the chain any more: fetching all blocks");
             }
-            Err(ChainError::Stopped(stopped)) => return Err(stopped.into()),
-            Err(error @ ChainError::Reorganising) => {
-                tracing::warn!(target: "cairn::sync", %error, "the snapshot is not used: fetching all blocks");
-            }
-        },
+        }
         End::GivenUp(reason) => {
             tracing::warn!(target: "cairn::sync", "{reason}: fetching all blocks");
             runtime::blocking(move || restore.abandon()).await??;

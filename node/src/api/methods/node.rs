@@ -3,13 +3,13 @@
 use crate::api::context::{Context, millis};
 use crate::api::error::{self, refused};
 use crate::health::{Health, Problem, notice};
-use cairn_chain::store::TableUsage;
+use cairn_chain::{Reader, SnapshotInfo, store::TableUsage};
 use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
 use cairn_network::sync;
 use cairn_rpc::types::{
-    BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, StorageInfo, SyncInfo,
-    SyncPhase, TableSize, UploadInfo,
+    BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, SnapshotProgressJson,
+    StorageInfo, SyncInfo, SyncPhase, TableSize, Trust, UploadInfo,
 };
 use cairn_rpc::{methods::NodeServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -22,7 +22,8 @@ impl NodeServer for Context {
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await.map_err(refused)?;
         let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
-        let (indexed, accounts) = self.read(|reader| Ok((reader.indexed()?, reader.account_count()?))).await?;
+        let read = |reader: &Reader| Ok((reader.indexed()?, reader.account_count()?, reader.restored()?));
+        let (indexed, accounts, restored) = self.read(read).await?;
         Ok(NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             chain: self.spec.params().name.clone(),
@@ -47,6 +48,9 @@ impl NodeServer for Context {
             memory_bytes: memory::resident(),
             max_memory_bytes: self.max_memory_bytes,
             lowest_body: self.handles.chain.reader().lowest_body().get(),
+            trust: if restored.is_some() { Trust::Work } else { Trust::Full },
+            restored_at: restored.map(Height::get),
+            snapshots: self.handles.chain.reader().snapshots().iter().map(show_snapshot).collect(),
             room: self.room(),
             upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
         })
@@ -113,7 +117,7 @@ impl Context {
             progress: status.progress(),
             blocks_per_second: status.rate,
             left_ms: status.left.map(millis),
-            snapshot: status.snapshot.map(|sync::SnapshotProgress { height, here, runs }| SnapshotJson {
+            snapshot: status.snapshot.map(|sync::SnapshotProgress { height, here, runs }| SnapshotProgressJson {
                 height: height.get(),
                 here,
                 runs,
@@ -126,6 +130,10 @@ impl Context {
 /// A table as clients are shown it.
 pub fn table_size(table: &TableUsage) -> TableSize {
     TableSize { name: table.name.to_owned(), bytes: table.bytes, entries: table.entries }
+}
+
+fn show_snapshot(held: &SnapshotInfo) -> SnapshotJson {
+    SnapshotJson { height: held.height.get(), state_root: Text(held.state_root), accounts: held.accounts }
 }
 
 fn show_health(health: &Health) -> HealthJson {

@@ -1,0 +1,219 @@
+//! How the writer makes a snapshot: while nobody asks it anything, a run at a time.
+
+use super::{Held, KEPT_SNAPSHOTS};
+use crate::store::schema::{LeavesByRun, RunKey, SnapshotRecord, UndoLeaves};
+use crate::store::{ChainStore, Durability, StoreError};
+use cairn_ledger::accounts::{Leaf, RUN_LEAVES, RunLeaves, StateRun, run_root};
+use cairn_ledger::{Account, Address, BlockId, Height};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::watch;
+
+/// Of so many accounts at most it is remembered what they were at the height of a snapshot that is begun later.
+const MAX_CHANGED: usize = 1 << 20;
+
+/// What makes snapshots, and knows which are held.
+pub(crate) struct SnapshotMaker {
+    every: u64,
+    held: watch::Sender<Arc<Vec<Held>>>,
+    /// Whether a block has come since it was last looked whether a snapshot is due.
+    looks: bool,
+    /// The last block for which one was begun, or could not be.
+    begun: Option<BlockId>,
+    making: Option<Making>,
+}
+
+/// A snapshot that is being made.
+struct Making {
+    height: Height,
+    record: SnapshotRecord,
+    /// The accounts as they were when it was begun, some blocks above it, maybe …
+    from: ChainStore,
+    /// … and what those had that were touched in between.
+    changed: Changed,
+    /// The next run.
+    next: u64,
+}
+
+/// What accounts were before the last blocks, by index.
+#[derive(Default)]
+struct Changed(HashMap<u64, (Account, Option<Address>)>);
+
+impl Changed {
+    /// Takes a block back; the last first.
+    fn take_back(&mut self, undo: &UndoLeaves) {
+        for leaf in undo.leaves.iter() {
+            let known = self.0.entry(leaf.index).or_insert((leaf.account, None));
+            *known = (leaf.account, leaf.next.or(known.1));
+        }
+    }
+
+    fn before(&self, index: u64, now: Leaf) -> Leaf {
+        match self.0.get(&index) {
+            Some((account, next)) => Leaf { account: *account, next: next.unwrap_or(now.next), ..now },
+            None => now,
+        }
+    }
+}
+
+impl SnapshotMaker {
+    /// What makes a snapshot every so many blocks, or only keeps those that are stored; and which are held.
+    pub(crate) fn new(store: &ChainStore, every: u64) -> Result<(Self, watch::Receiver<Arc<Vec<Held>>>), StoreError> {
+        let (held, receiver) = watch::channel(Arc::new(stored(store)?));
+        Ok((Self { every, held, looks: true, begun: None, making: None }, receiver))
+    }
+
+    /// Notes that the chain has moved.
+    pub(crate) fn look_again(&mut self) {
+        self.looks = true;
+    }
+
+    /// Holds what is stored whole, however it came.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn hold_stored(&mut self, store: &ChainStore) -> Result<(), StoreError> {
+        self.held.send_replace(Arc::new(stored(store)?));
+        Ok(())
+    }
+
+    /// Whether there is something to do.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.looks || self.making.is_some()
+    }
+
+    /// Makes a run, or looks what is due; nothing that takes long. `best` is the height of the best header.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; the accounts on the disk are not those of the header.
+    pub(crate) fn step(&mut self, store: &ChainStore, best: Height) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.looks) {
+            self.look(store, best)?;
+        }
+        let Some(making) = &mut self.making else { return Ok(()) };
+        if making.next < StateRun::runs(making.record.count) {
+            return making.make_next(store);
+        }
+        let made = self.making.take();
+        made.map_or(Ok(()), |made| self.finish(store, made))
+    }
+
+    /// Drops what is of blocks that are on the chain no more, and begins what is due.
+    fn look(&mut self, store: &ChainStore, best: Height) -> Result<(), StoreError> {
+        let is_stale = |height: Height, block: &BlockId| Ok::<_, StoreError>(store.id_at(height)? != Some(*block));
+        if let Some(making) = &self.making
+            && is_stale(making.height, &making.record.block)?
+        {
+            self.making = None;
+        }
+        for held in self.held.borrow().clone().iter() {
+            if is_stale(held.height, &held.block)? {
+                self.drop(store, held.height)?;
+            }
+        }
+        let tip = store.expect_header(&store.tip()?)?.header().height.get();
+        let due = tip.checked_rem(self.every).map_or(0, |above| tip.saturating_sub(above));
+        // One that others are two periods above is of no use to anybody.
+        if due == 0 || best.get() >= due.saturating_add(self.every.saturating_mul(2)) {
+            return Ok(());
+        }
+        let height = Height::new(due);
+        let block = store.header_on_chain(height)?;
+        if self.begun.replace(block.id()) != Some(block.id()) {
+            self.making = begin(store, height, Height::new(tip))?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, store: &ChainStore, made: Making) -> Result<(), StoreError> {
+        let record = SnapshotRecord { is_whole: true, ..made.record };
+        // The accounts on the disk are those of the header, or the disk is damaged.
+        Held::load(store, made.height, &record)?;
+        let mut batch = store.batch(0);
+        store.put_snapshot(&mut batch, made.height, &record);
+        batch.write(Durability::Synced)?;
+        tracing::info!(target: "cairn::chain", height = made.height.get(), accounts = record.count - 1, "made a snapshot of the accounts");
+        self.hold_stored(store)?;
+        let list = self.held.borrow().clone();
+        for old in list.iter().take(list.len().saturating_sub(KEPT_SNAPSHOTS)) {
+            self.drop(store, old.height)?;
+        }
+        Ok(())
+    }
+
+    /// Gives up all, whole or not; whether there were any.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn drop_all(&mut self, store: &ChainStore) -> Result<bool, StoreError> {
+        self.making = None;
+        let all = store.snapshots()?;
+        all.iter().try_for_each(|(height, _)| self.drop(store, *height))?;
+        Ok(!all.is_empty())
+    }
+
+    /// Nobody is told of it any more before it goes.
+    fn drop(&self, store: &ChainStore, height: Height) -> Result<(), StoreError> {
+        let stays = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();
+        self.held.send_replace(Arc::new(stays));
+        store.drop_snapshot(height)
+    }
+}
+
+/// The snapshots that are stored whole, the lowest first.
+fn stored(store: &ChainStore) -> Result<Vec<Held>, StoreError> {
+    let whole = store.snapshots()?.into_iter().filter(|(_, record)| record.is_whole);
+    whole.map(|(height, record)| Held::load(store, height, &record)).collect()
+}
+
+/// Begins a snapshot, or goes on with it; `None` where it is there, or the blocks since then were pruned or changed too
+/// much.
+fn begin(store: &ChainStore, height: Height, tip: Height) -> Result<Option<Making>, StoreError> {
+    let (header, mut known) = (store.header_on_chain(height)?, None);
+    for (at, record) in store.snapshots()? {
+        if at == height && record.block == header.id() {
+            known = Some(record);
+        } else if at == height || !record.is_whole {
+            store.drop_snapshot(at)?;
+        }
+    }
+    if known.is_some_and(|record| record.is_whole) {
+        return Ok(None);
+    }
+    // All of one moment.
+    let from = store.frozen();
+    let mut changed = Changed::default();
+    for height in (height.get() + 1..=tip.get()).rev().map(Height::new) {
+        if !from.is_kept(height) || changed.0.len() > MAX_CHANGED {
+            return Ok(None);
+        }
+        changed.take_back(&from.undo(&from.header_on_chain(height)?)?);
+    }
+    let (block, state_root) = (header.id(), header.header().state_root);
+    let record = SnapshotRecord { block, state_root, count: from.count_after(height)?, is_whole: false };
+    let next = match known {
+        Some(_) => store.run_roots(height)?.len() as u64,
+        None => {
+            let mut batch = store.batch(0);
+            store.put_snapshot(&mut batch, height, &record);
+            batch.write(Durability::Buffered)?;
+            0
+        }
+    };
+    Ok(Some(Making { height, record, from, changed, next }))
+}
+
+impl Making {
+    fn make_next(&mut self, store: &ChainStore) -> Result<(), StoreError> {
+        let first = self.next * RUN_LEAVES as u64;
+        let indices = first..self.record.count.min(first + RUN_LEAVES as u64);
+        let leaves = self.from.leaves_at(indices.clone())?;
+        let leaves = indices.zip(leaves).map(|(index, leaf)| self.changed.before(index, leaf)).collect();
+        let leaves = RunLeaves::new(leaves).map_err(|_| StoreError::corrupt::<LeavesByRun>(first))?;
+        let root = run_root(self.record.count, &leaves);
+        let mut batch = store.batch(0);
+        store.put_run(&mut batch, RunKey { height: self.height, number: self.next }, &root, &leaves);
+        batch.write(Durability::Buffered)?;
+        self.next += 1;
+        Ok(())
+    }
+}

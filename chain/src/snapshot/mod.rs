@@ -1,0 +1,118 @@
+//! Snapshots: the accounts as they were after some block, for nodes that begin with them instead of with block 0.
+//!
+//! # Whose word it is
+//! Nobody's. A run of a snapshot is verified against the state root in a header ([`StateRun`]), and the header by the work
+//! on it and above it. What is not checked by whoever begins so is that the blocks up to there were right: that most of
+//! the work was spent on an invalid history. Such a node has `trust: work`, one that executed all blocks `trust: full`.
+//!
+//! # Making
+//! Every so many blocks (`snapshot_every`, the same number on all nodes) the writer reads the accounts while nobody asks
+//! it anything, run by run, and stores them once more (`make`). It may begin some blocks later: undo records tell what the
+//! accounts were. In the end the runs have to lead to the state root in the block's header, so each snapshot checks all that
+//! the disk has of the accounts. The last two are kept. Whoever has the tip finds one of them at least `snapshot_every`
+//! blocks down, where no reorganisation reaches it, and that one stays as long as somebody may fetch it.
+//!
+//! # Restoring
+//! All headers come first, and are checked; then the runs as of the *pivot*, the last such height that is deep enough, in any
+//! order and from anybody ([`Restore`]). They lie in tables of their own, so that a crash costs nothing that came, and
+//! until the last is here the chain is at block 0. Then they are put in place (`install`), in an order that a crash may
+//! interrupt anywhere: the next start does it again.
+//!
+//! # Map
+//! [`Snapshots`] what is held, and given · `make` how the writer makes one · [`Restore`] what comes from others · `install`
+//! how it becomes the chain
+
+pub(crate) mod install;
+mod make;
+mod restore;
+
+pub(crate) use make::SnapshotMaker;
+pub(crate) use restore::remove;
+pub use restore::{Restore, RestoreRefusal, StateProgress};
+
+use crate::store::schema::{LeavesByRun, RootByRun, RunKey, SnapshotRecord};
+use crate::store::{ChainStore, StoreError};
+use cairn_ledger::accounts::{RunTree, StateRun, run_root};
+use cairn_ledger::{BlockId, Hash, Height};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// So many whole snapshots are kept.
+pub const KEPT_SNAPSHOTS: usize = 2;
+
+/// A snapshot that is held whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// The block after which the accounts were so.
+    pub height: Height,
+    /// The root over them.
+    pub state_root: Hash,
+    /// How many there are, the sentinel not counted.
+    pub accounts: u64,
+}
+
+/// A snapshot that is held whole, with the tree above its runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) height: Height,
+    pub(crate) block: BlockId,
+    state_root: Hash,
+    tree: Arc<RunTree>,
+}
+
+impl Held {
+    /// A whole snapshot as it is stored.
+    pub(crate) fn load(store: &ChainStore, height: Height, record: &SnapshotRecord) -> Result<Self, StoreError> {
+        let tree = tree_of(store, height, record.count)?;
+        let tree = tree.ok_or_else(|| StoreError::missing::<RootByRun>(height.get()))?;
+        let (got, expected) = (tree.state_root(), record.state_root);
+        if got != expected {
+            return Err(StoreError::StateMismatch { got, expected });
+        }
+        Ok(Self { height, block: record.block, state_root: expected, tree: Arc::new(tree) })
+    }
+
+    fn info(&self) -> SnapshotInfo {
+        let accounts = self.tree.count().saturating_sub(1);
+        SnapshotInfo { height: self.height, state_root: self.state_root, accounts }
+    }
+}
+
+/// The tree above the runs of a snapshot; `None` while some are missing.
+fn tree_of(store: &ChainStore, height: Height, count: u64) -> Result<Option<RunTree>, StoreError> {
+    let roots = store.run_roots(height)?;
+    let in_order = roots.iter().zip(0..).all(|((number, _), expected)| *number == expected);
+    Ok(RunTree::new(count, roots.into_iter().map(|(_, root)| root).collect()).filter(|_| in_order))
+}
+
+/// Which snapshots are held whole, for readers. Cloning shares it.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshots(pub(crate) watch::Receiver<Arc<Vec<Held>>>);
+
+impl Snapshots {
+    /// The lowest first.
+    pub(crate) fn list(&self) -> Vec<SnapshotInfo> {
+        self.0.borrow().iter().map(Held::info).collect()
+    }
+
+    /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked: a
+    /// damaged run is never sent.
+    pub(crate) fn run(
+        &self,
+        store: &ChainStore,
+        state_root: &Hash,
+        number: u64,
+    ) -> Result<Option<StateRun>, StoreError> {
+        let held = self.0.borrow().iter().find(|held| held.state_root == *state_root).cloned();
+        let Some((held, expected)) = held.and_then(|held| Some((held.clone(), held.tree.run_root(number)?))) else {
+            return Ok(None);
+        };
+        let key = RunKey { height: held.height, number };
+        // It may have gone in this moment.
+        let Some(leaves) = store.run_leaves(key)? else { return Ok(None) };
+        if run_root(held.tree.count(), &leaves) != expected {
+            return Err(StoreError::corrupt::<LeavesByRun>(format!("{} of {}", number, held.height)));
+        }
+        Ok(held.tree.run(number, leaves))
+    }
+}

@@ -1,0 +1,300 @@
+//! Snapshots of the accounts: made, given, and what a chain is that begins with one.
+
+use super::{Branch, Fixture};
+use crate::snapshot::{Restore, RestoreRefusal, install};
+use crate::store::schema::{Meta, MetaKey, MetaRecord, SnapshotRecord};
+use crate::store::{ChainStore, DbOptions, Durability, StoreError};
+use cairn_ledger::accounts::StateRun;
+use cairn_ledger::testing::{self, key, pebbles};
+use cairn_ledger::{ChainSpec, Height, Timestamp};
+use std::sync::Arc;
+
+/// Blocks from one snapshot to the next.
+const EVERY: u64 = 8;
+const LATE: Timestamp = Timestamp::from_millis(u64::MAX);
+
+fn makes() -> DbOptions {
+    DbOptions { snapshot_every: EVERY, ..DbOptions::default() }
+}
+
+fn restores() -> DbOptions {
+    DbOptions { from_snapshot: true, ..makes() }
+}
+
+/// A network whose accounts are several runs.
+fn network() -> ChainSpec {
+    let mut params = testing::easy_params();
+    params.allocations.extend((1_000..6_000).map(|n| (key(n).address(), pebbles(1_000 + n))));
+    params.allocations.sort();
+    ChainSpec::new(params).expect("valid parameters")
+}
+
+/// Blocks that create accounts and pay old ones, in all runs.
+fn chain(spec: &Arc<ChainSpec>, blocks: u64) -> Branch {
+    let mut branch = Branch::new(spec);
+    for n in 0..blocks {
+        let payments = vec![branch.pay(1, 100_000 + n, 5_000), branch.pay(2, 1_000 + 37 * n, 70)];
+        branch.mine(payments, 0);
+    }
+    branch
+}
+
+impl Fixture {
+    /// Waits until these snapshots are held, and no others.
+    async fn expect_snapshots(&self, heights: &[u64]) {
+        loop {
+            self.chain.sync().await.expect("an answer");
+            let held = self.chain.reader().snapshots();
+            if held.iter().map(|held| held.height.get()).eq(heights.iter().copied()) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// All runs of the snapshot at a height, each verified against the header.
+    fn runs(&self, height: u64) -> Vec<StateRun> {
+        let reader = self.chain.reader();
+        let header = reader.header_at(Height::new(height)).expect("a read").expect("a header");
+        let root = header.header().state_root;
+        let held = reader.snapshots().into_iter().find(|held| held.height.get() == height).expect("it is held");
+        assert_eq!(held.state_root, root);
+        let runs = StateRun::runs(held.accounts + 1);
+        assert!(runs > 1);
+        let runs = (0..runs).map(|number| {
+            let run = reader.state_run(&root, number).expect("a read").expect("a run");
+            run.verify(number, &root).expect("it proves itself");
+            run
+        });
+        runs.collect()
+    }
+}
+
+/// A restore that has all headers of a branch.
+fn take_headers(restore: &mut Restore, branch: &Branch) {
+    for part in branch.blocks.chunks(7) {
+        let headers = part.iter().map(|block| block.header.clone()).collect();
+        restore.take_headers(headers, LATE, false).expect("the store works").expect("valid headers");
+    }
+    assert_eq!((restore.height(), restore.total_work()), (branch.context.header().height, branch.context.total_work()));
+}
+
+async fn begin(node: &Fixture) -> Restore {
+    node.chain.begin_restore().await.expect("an answer").expect("the chain is at block 0")
+}
+
+#[tokio::test]
+async fn a_chain_that_begins_with_a_snapshot_goes_on_as_if_it_had_executed_all() {
+    let giver = Fixture::on(network(), makes());
+    let branch = chain(&giver.spec, 30);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[16, 24]).await;
+    let node = Fixture::on(network(), restores());
+    let mut restore = begin(&node).await;
+    take_headers(&mut restore, &branch);
+    let pivot = restore.pivot().expect("the store works").expect("it is long enough");
+    assert_eq!(pivot.header().height.get(), 16);
+    assert_eq!(restore.begin_state().expect("the store works").runs, None);
+    for run in giver.runs(16).into_iter().rev() {
+        assert!(!restore.is_complete());
+        restore.take_run(run).expect("the store works");
+    }
+    assert!(restore.is_complete());
+    let mut events = node.chain.subscribe();
+    assert!(node.chain.finish_restore(restore).await.expect("an answer"));
+    let event = events.recv().await.expect("an event");
+    assert_eq!((event.tip.height().get(), event.is_whole, event.left), (16, false, None));
+    assert_eq!(node.chain.tip().id, pivot.id());
+    node.audit().expect("every invariant holds");
+    node.import_all(&branch.blocks[16..]).await;
+    node.assert_at(&branch).await;
+    node.expect_snapshots(&[16, 24]).await;
+    assert_eq!(node.runs(16), giver.runs(16));
+    assert_eq!(node.runs(24), giver.runs(24));
+    let node = node.restart_with(restores()).await;
+    node.assert_at(&branch).await;
+    let reader = node.chain.reader();
+    assert_eq!((reader.restored().expect("a read"), reader.lowest_body().get()), (Some(Height::new(16)), 17));
+    assert_eq!(giver.chain.reader().restored().expect("a read"), None, "the control");
+    assert!(node.chain.begin_restore().await.expect("an answer").is_none(), "it has begun");
+}
+
+#[tokio::test]
+async fn what_accounts_were_some_blocks_ago_is_what_a_snapshot_that_is_begun_late_holds() {
+    let node = Fixture::on(network(), DbOptions { keep_snapshots: false, ..makes() });
+    let branch = chain(&node.spec, 23);
+    node.import_all(&branch.blocks).await;
+    node.chain.sync().await.expect("an answer");
+    assert_eq!(node.chain.reader().snapshots(), []);
+    let node = node.restart_with(makes()).await;
+    node.expect_snapshots(&[16]).await;
+    node.runs(16);
+}
+
+#[tokio::test]
+async fn a_snapshot_of_a_branch_that_was_left_goes() {
+    let node = Fixture::on(network(), makes());
+    let stem = chain(&node.spec, 14);
+    let (mut left, mut right) = (stem.clone(), stem);
+    left.mine_many(4, 1);
+    let spend = right.pay(3, 4, 5);
+    right.mine(vec![spend], 0);
+    right.mine_many(4, 0);
+    node.import_all(&left.blocks).await;
+    node.expect_snapshots(&[8, 16]).await;
+    let old = node.chain.reader().snapshots()[1].state_root;
+    node.import_all(&right.blocks).await;
+    loop {
+        node.expect_snapshots(&[8, 16]).await;
+        let held = node.chain.reader().snapshots()[1];
+        if held.state_root != old {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    node.runs(16);
+    assert_eq!(node.chain.reader().state_run(&old, 0).expect("a read"), None);
+}
+
+#[tokio::test]
+async fn a_restore_goes_on_after_a_restart_and_removes_all_when_it_is_given_up() {
+    let giver = Fixture::on(network(), makes());
+    let branch = chain(&giver.spec, 30);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[16, 24]).await;
+    let node = Fixture::on(network(), restores());
+    let mut restore = begin(&node).await;
+    take_headers(&mut restore, &branch);
+    restore.begin_state().expect("the store works");
+    restore.take_run(giver.runs(16).pop().expect("the last run")).expect("the store works");
+    drop(restore);
+    let node = node.restart_with(restores()).await;
+    let mut restore = begin(&node).await;
+    assert_eq!((restore.height().get(), restore.total_work()), (30, branch.context.total_work()));
+    let progress = restore.begin_state().expect("the store works");
+    assert_eq!((progress.runs, progress.have), (Some(2), vec![1]));
+    let mut too_early = begin(&node).await;
+    too_early.begin_state().expect("the store works");
+    assert!(!node.chain.finish_restore(too_early).await.expect("an answer"), "not all is here");
+    restore.abandon().expect("the store works");
+    let mut restore = begin(&node).await;
+    assert_eq!(restore.height(), Height::GENESIS);
+    assert_eq!(restore.locator().expect("the store works"), [node.spec.genesis_id()]);
+    assert!(restore.pivot().expect("the store works").is_none());
+    assert_eq!(restore.begin_state().expect("the store works").have, []);
+}
+
+#[tokio::test]
+async fn headers_that_break_a_rule_or_do_not_follow_leave_a_restore_as_it_was() {
+    let node = Fixture::on(network(), restores());
+    let branch = chain(&node.spec, 20);
+    let mut restore = begin(&node).await;
+    take_headers(&mut restore, &branch);
+    let mut other = chain(&node.spec, 12);
+    other.mine_many(9, 1);
+    let headers = |blocks: &[cairn_ledger::Block]| blocks.iter().map(|block| block.header.clone()).collect::<Vec<_>>();
+    let mut take = |headers, replaces| restore.take_headers(headers, LATE, replaces).expect("the store works");
+    let (mut bad, gap) = (headers(&other.blocks[12..]), headers(&other.blocks[14..]));
+    bad[4].height = Height::new(99);
+    bad[4] = testing::seal(bad[4].clone());
+    assert!(matches!(take(bad, true), Err(RestoreRefusal::Invalid(_))));
+    assert_eq!(take(gap, true), Err(RestoreRefusal::Unlinked));
+    assert_eq!(take(headers(&other.blocks[12..]), false), Err(RestoreRefusal::Unlinked));
+    assert_eq!(take(vec![], true), Ok(()));
+    assert_eq!((restore.height().get(), restore.total_work()), (20, branch.context.total_work()));
+    let locator = restore.locator().expect("the store works");
+    assert_eq!((locator.first(), locator.len()), (Some(&branch.context.id()), 13));
+    restore.take_headers(headers(&other.blocks[12..]), LATE, true).expect("the store works").expect("they replace");
+    assert_eq!((restore.height().get(), restore.total_work()), (21, other.context.total_work()));
+    let pivot = restore.pivot().expect("the store works").expect("one");
+    assert_eq!(pivot.header().height.get(), 8);
+}
+
+/// A chain that has moved on has more than what a restore would put in its place.
+#[tokio::test]
+async fn a_restore_is_refused_once_the_chain_has_moved() {
+    let giver = Fixture::on(network(), makes());
+    let branch = chain(&giver.spec, 30);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[16, 24]).await;
+    let node = Fixture::on(network(), restores());
+    let mut restore = begin(&node).await;
+    take_headers(&mut restore, &branch);
+    restore.begin_state().expect("the store works");
+    for run in giver.runs(16) {
+        restore.take_run(run).expect("the store works");
+    }
+    node.import_all(&branch.blocks[..1]).await;
+    assert!(!node.chain.finish_restore(restore).await.expect("an answer"));
+    node.import_all(&branch.blocks[1..]).await;
+    node.assert_at(&branch).await;
+}
+
+/// As a power cut leaves it: after the note, after the headers, in the middle of the accounts.
+#[tokio::test]
+async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start() {
+    let giver = Fixture::on(network(), makes());
+    let branch = chain(&giver.spec, 30);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[16, 24]).await;
+    for stage in 0..3 {
+        let node = Fixture::on(network(), restores());
+        let mut restore = begin(&node).await;
+        take_headers(&mut restore, &branch);
+        restore.begin_state().expect("the store works");
+        for run in giver.runs(16) {
+            restore.take_run(run).expect("the store works");
+        }
+        let pivot = restore.pivot().expect("the store works").expect("one");
+        drop(restore);
+        let Fixture { spec, directory, chain, running } = node;
+        chain.stop().await;
+        running.ended().await.expect("an orderly end");
+        drop(chain);
+        let store = ChainStore::open(directory.path(), &spec, restores()).expect("a store");
+        let mut batch = store.batch(0);
+        batch.put::<Meta>(&MetaKey::Restoring, &MetaRecord::Restoring(pivot.id()));
+        batch.write(Durability::Synced).expect("a write");
+        if stage > 0 {
+            install::put_headers(&store, pivot.header().height).expect("the store works");
+        }
+        if stage > 1 {
+            let mut batch = store.batch(0);
+            for (leaf, index) in giver.runs(16)[0].leaves.iter().zip(0..) {
+                store.put_leaf(&mut batch, index, leaf);
+            }
+            batch.write(Durability::Synced).expect("a write");
+        }
+        drop(store);
+        let (chain, running) = crate::spawn(spec.clone(), directory.path(), restores()).expect("it takes it up");
+        let node = Fixture { spec, directory, chain, running };
+        assert_eq!(node.chain.tip().id, pivot.id(), "stage {stage}");
+        node.audit().expect("every invariant holds");
+        node.import_all(&branch.blocks[16..]).await;
+        node.assert_at(&branch).await;
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_run_is_not_given_and_a_snapshot_that_is_not_the_headers_is_not_held() {
+    let giver = Fixture::on(network(), makes());
+    let branch = chain(&giver.spec, 30);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[16, 24]).await;
+    let (store, run) = (giver.chain.reader().store(), giver.runs(16).swap_remove(1));
+    let mut leaves = run.leaves.to_vec();
+    leaves[9].account.nonce += 1;
+    let key = crate::store::schema::RunKey { height: Height::new(16), number: 1 };
+    let mut batch = store.batch(0);
+    let damaged = cairn_ledger::accounts::RunLeaves::new(leaves).expect("a run");
+    store.put_run(&mut batch, key, &testing::arbitrary_hash(1), &damaged);
+    batch.write(Durability::Buffered).expect("a write");
+    let root = giver.chain.reader().snapshots()[0].state_root;
+    let refused = giver.chain.reader().state_run(&root, 1).expect_err("it is not the state's");
+    assert!(matches!(refused, StoreError::Corrupt { table: "leaves_by_run", .. }), "{refused}");
+    assert!(giver.chain.reader().state_run(&root, 0).expect("a read").is_some(), "the control");
+    let (height, record) = store.snapshots().expect("a read")[0];
+    let record = SnapshotRecord { is_whole: true, ..record };
+    let refused = crate::snapshot::Held::load(&store, height, &record).expect_err("its runs do not lead to the root");
+    assert!(matches!(refused, StoreError::StateMismatch { .. }), "{refused}");
+}
