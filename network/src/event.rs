@@ -331,7 +331,7 @@ pub enum TaskAction {
     FetchPool { peer: PeerNumber, unseen: Vec<TxId> },
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
-    /// Read which snapshots there are.
+    /// Read which snapshots there are, and the state roots of the last heights that so many blocks divide.
     ReadSnapshots,
     /// Write files.
     Save(Vec<(PathBuf, Vec<u8>)>),

@@ -25,11 +25,12 @@ pub struct Snapshots {
 /// # Errors
 /// A failing store.
 pub(crate) fn read(reader: &Reader) -> Result<Snapshots, StoreError> {
-    let (every, tip) = (reader.snapshot_every(), reader.tip_height()?.get());
+    let every = reader.snapshot_every();
+    let periods = reader.tip_height()?.get().checked_div(every).unwrap_or_default();
     let name = |held: SnapshotInfo| SnapshotName { height: held.height, state_root: held.state_root };
     let held = reader.snapshots().into_iter().map(name).collect();
     let mut roots = Vec::new();
-    for height in (1..=tip / every).rev().take(KNOWN_ROOTS as usize).map(|period| period * every) {
+    for height in (1..=periods).rev().take(KNOWN_ROOTS as usize).map(|period| period * every) {
         roots.extend(reader.header_at(Height::new(height))?.map(|header| header.header().state_root));
     }
     Ok(Snapshots { held, roots })

@@ -146,9 +146,12 @@ impl Machine {
         if self.now.saturating_duration_since(met) < MEET {
             return;
         }
-        let is_claimed = self.peers.values().any(|peer| self.claims_more(peer));
-        if is_claimed && (self.kept_since.is_none() || self.here.total_work < self.most_work) {
-            // What was shown has been replaced by less, and whoever showed it is gone: all may lead again.
+        // Of those who have not failed, somebody says that what is here is all there is.
+        let mut credible = self.peers.values().filter(|peer| !peer.has_failed).peekable();
+        let is_all = credible.peek().is_some() && !credible.any(|peer| self.claims_more(peer));
+        let is_shown = self.kept_since.is_some() && self.here.total_work >= self.most_work;
+        if !is_all && !is_shown {
+            // Where what was shown has been replaced by less, and whoever showed it is gone, all may lead again.
             self.kept_since = None;
             if self.now.saturating_duration_since(self.progress) > NOBODY {
                 self.end(End::GivenUp(Reason::NoHeaders));

@@ -18,6 +18,9 @@ const QUEUED: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// How long a peer that did not have a run counts as one that does not hold the snapshot.
 const LACKS_FOR: Duration = Duration::from_secs(20);
+/// The first run, without which nobody knows how many there are, is asked of one more each time that it has not come for so
+/// long.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 /// When no run has come for so long, others are looked for …
 const SEEK_AFTER: Duration = Duration::from_secs(10);
 /// … this often.
@@ -171,6 +174,7 @@ impl Machine {
     /// Has late runs asked of others, has holders looked for, and gives up when there are none for too long.
     pub(super) fn watch_runs(&mut self, pivot: Pivot) {
         self.pass_on_late();
+        self.pass_on_first();
         let idle = self.now.saturating_duration_since(self.progress);
         let has_holder = self.peers.values().any(|peer| self.is_holder(peer, pivot));
         let is_hopeful = self
@@ -185,6 +189,14 @@ impl Machine {
         if is_lacking && self.next_search.is_none_or(|next| next <= self.now) {
             self.next_search = Some(self.now + SEEK_EVERY);
             self.actions.push(RestoreAction::SeekHolders { state_root: pivot.state_root });
+        }
+    }
+
+    /// Has the first run asked of one more, as long as none has come.
+    fn pass_on_first(&mut self) {
+        let first = self.asked.get(&0).filter(|_| self.runs.is_none()).and_then(|job| self.jobs.get(job));
+        if first.is_some_and(|job| self.now.saturating_duration_since(job.since) > IMPATIENCE) {
+            self.asked.remove(&0);
         }
     }
 

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 /// Heights at which there are snapshots are divisible by this.
 pub(super) const EVERY: u64 = 300;
-/// Accounts of every snapshot: 12 runs, the last of them short.
-const ACCOUNTS: u64 = 11 * RUN_LEAVES as u64 + 77;
-/// How many runs they are.
-pub(super) const RUNS: u64 = 12;
+/// How many runs the accounts of every snapshot are: enough for as many to be on the way as may be.
+pub(super) const RUNS: u64 = 120;
+/// How many accounts; the last run is short.
+const ACCOUNTS: u64 = (RUNS - 1) * RUN_LEAVES as u64 + 77;
 
 /// How a peer gives runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Peer {
             Manner::Honest => changed(&|_| ()),
             Manner::WrongLeaf => changed(&|leaves| leaves[7].account.nonce += 1),
             Manner::WrongOrder => changed(&|leaves| leaves.swap(3, 4)),
-            Manner::Truncated => changed(&|leaves| _ = leaves.pop()),
+            Manner::Truncated => changed(&|leaves| leaves.truncate(leaves.len() - 1)),
             Manner::WrongNumber => Some(Some(state().runs[((number + 1) % RUNS) as usize].clone())),
         }
     }
@@ -178,7 +178,9 @@ pub(super) fn grow(base: &[Header], count: u64, salt: u64) -> Vec<Header> {
 /// The same with a header in their middle that breaks a rule.
 pub(super) fn broken(good: u64, more: u64) -> Vec<Header> {
     let mut chain = chain_of(&grow(&[], good, 3));
-    chain.mine(0);
+    chain.beneficiary = Address::ZERO;
+    chain.mine(spec().params().interval_ms);
+    chain.beneficiary = key(3).address();
     chain.grow(more);
     chain.headers.split_off(1)
 }
