@@ -117,6 +117,14 @@ impl Restore {
         Ok(Ok(()))
     }
 
+    /// A block that is known here as the parent of others; `None` for any other.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn context_of(&self, header: &Header) -> Result<Option<ChainContext>, StoreError> {
+        self.parent_of(header)
+    }
+
     /// The known block before a header.
     fn parent_of(&self, header: &Header) -> Result<Option<ChainContext>, StoreError> {
         if header.parent == self.tip.id() {
