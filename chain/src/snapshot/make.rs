@@ -105,7 +105,9 @@ impl SnapshotMaker {
         {
             self.making = None;
         }
-        for held in self.held.borrow().clone().iter() {
+        // Not borrowed any more when one is dropped.
+        let all = self.held.borrow().clone();
+        for held in all.iter() {
             if is_stale(held.height, &held.block)? {
                 self.drop(store, held.height)?;
             }
@@ -135,7 +137,8 @@ impl SnapshotMaker {
         if tip < newest.saturating_add(self.every / 2) {
             return Ok(());
         }
-        for held in self.held.borrow().clone().iter() {
+        let all = self.held.borrow().clone();
+        for held in all.iter() {
             if held.height.get().saturating_add(self.every) < newest {
                 self.drop(store, held.height)?;
             }
@@ -173,7 +176,7 @@ impl SnapshotMaker {
 
     /// Nobody is told of it any more before it goes.
     fn drop(&self, store: &ChainStore, height: Height) -> Result<(), StoreError> {
-        let stays = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();
+        let stays: Vec<_> = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();
         self.held.send_replace(Arc::new(stays));
         store.drop_snapshot(height)
     }
