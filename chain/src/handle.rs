@@ -317,6 +317,17 @@ impl ChainHandle {
         self.ask(move |actor| actor.finish_restore(&restore)).await
     }
 
+    /// Takes in some of the blocks that were not executed here from a chain that has executed them; the height of the lowest
+    /// that is here then, 0 once all are. `None` where the other chain does not lead to the accounts that this one began
+    /// with, or a reorganisation is under way.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn adopt_history(&self, history: &Reader) -> Result<Option<Height>, Stopped> {
+        let history = history.store();
+        self.ask(move |actor| actor.adopt_history(&history)).await
+    }
+
     /// Forgets what a peer alone had brought and nobody needs.
     pub async fn peer_gone(&self, origin: Origin) {
         let forget = Message::ask(

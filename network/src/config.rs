@@ -1,6 +1,5 @@
 //! What an operator decides about the network.
 
-use cairn_chain::store::SNAPSHOT_EVERY;
 use std::path::PathBuf;
 
 /// How a node takes part in the network. Addresses are multiaddresses.
@@ -30,8 +29,6 @@ pub struct NetworkConfig {
     pub admit: Option<Vec<String>>,
     /// A file with a key that all nodes of a private network share. With it there is no QUIC.
     pub psk_file: Option<PathBuf>,
-    /// Between two heights at which nodes of the network make snapshots of the accounts.
-    pub snapshot_every: u64,
     /// How peers are found.
     pub discovery: DiscoveryConfig,
     /// How peers behind routers reach each other.
@@ -53,7 +50,6 @@ impl Default for NetworkConfig {
             max_upload_per_day: None,
             admit: None,
             psk_file: None,
-            snapshot_every: SNAPSHOT_EVERY,
             discovery: DiscoveryConfig::default(),
             reach: ReachConfig::default(),
         }

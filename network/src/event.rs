@@ -332,7 +332,7 @@ pub enum TaskAction {
     /// Tell the chain that a peer is gone.
     ForgetPeer(PeerNumber),
     /// Read which snapshots there are, and the state roots of the last heights that so many blocks divide.
-    ReadSnapshots { every: u64 },
+    ReadSnapshots,
     /// Write files.
     Save(Vec<(PathBuf, Vec<u8>)>),
     /// Find out how much memory the process holds.

@@ -24,7 +24,8 @@ pub struct Snapshots {
 ///
 /// # Errors
 /// A failing store.
-pub(crate) fn read(reader: &Reader, every: u64) -> Result<Snapshots, StoreError> {
+pub(crate) fn read(reader: &Reader) -> Result<Snapshots, StoreError> {
+    let every = reader.snapshot_every();
     let periods = reader.tip_height()?.get().checked_div(every).unwrap_or_default();
     let name = |held: SnapshotInfo| SnapshotName { height: held.height, state_root: held.state_root };
     let held = reader.snapshots().into_iter().map(name).collect();

@@ -177,6 +177,7 @@ fn start<T: Transport>(
         upload_target,
         recent_blocks: recent_blocks.clone(),
         lowest_body: chain.reader().watch_lowest_body(),
+        snapshot_every: chain.reader().snapshot_every(),
     };
     let turns = Arc::new(Semaphore::new(judge::TURNS));
     let judge = Judge { spec, chain, pool, recent_blocks, network: handle.clone(), turns };

@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) upload_target: UploadTarget,
     pub(crate) recent_blocks: RecentBlocks,
     pub(crate) lowest_body: LowestBody,
+    /// At heights that this divides nodes may hold snapshots.
+    pub(crate) snapshot_every: u64,
 }
 
 /// All that the network knows.
@@ -80,7 +82,8 @@ pub(crate) struct NetworkState {
 impl NetworkState {
     /// At its beginning.
     pub(crate) fn new(setup: Setup, now: Instant) -> Self {
-        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body } = setup;
+        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body, snapshot_every } =
+            setup;
         Self {
             own,
             peers: PeerTable::default(),
@@ -95,7 +98,7 @@ impl NetworkState {
             relay: Relay::new(spec.clone(), recent_blocks),
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
-            snapshots: SnapshotWatch::new(config.snapshot_every, now),
+            snapshots: SnapshotWatch::new(snapshot_every, now),
             persistence: Persistence::new(config.max_memory_mib, now),
             backlog: Backlog::default(),
             spec,

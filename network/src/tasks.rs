@@ -85,9 +85,9 @@ impl Tasks {
                     Ok(None)
                 });
             }
-            TaskAction::ReadSnapshots { every } => {
+            TaskAction::ReadSnapshots => {
                 let reader = self.judge.chain.reader().clone();
-                self.running.spawn(async move { read_snapshots(reader, every).await });
+                self.running.spawn(async move { read_snapshots(reader).await });
             }
             TaskAction::Save(files) => self.save(files),
             TaskAction::MeasureMemory => {
@@ -123,8 +123,8 @@ fn finished<T>(result: Result<T, JoinError>) -> Result<T, TaskError> {
     result.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
 }
 
-async fn read_snapshots(reader: Reader, every: u64) -> Outcome {
-    match finished(runtime::blocking(move || snapshots::read(&reader, every)).await)? {
+async fn read_snapshots(reader: Reader) -> Outcome {
+    match finished(runtime::blocking(move || snapshots::read(&reader)).await)? {
         Ok(snapshots) => Ok(Some(Event::SnapshotsRead(snapshots))),
         Err(error) => Err(TaskError::Failed { name: NAME, reason: error.to_string(), storage: true }),
     }

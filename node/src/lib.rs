@@ -45,6 +45,7 @@
 //! | [`cairn_network`] | peers: libp2p, gossip, requests, reputation; catching up: headers first, then bodies from many peers |
 //! | [`miner`] | templates and nonces |
 //! | [`health`] | what is wrong with a node, judged in one place |
+//! | [`history`] | blocks below the snapshot that a chain began with, executed aside |
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`config`] | the settings |
@@ -67,6 +68,7 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
+//! | assumeutxo, background validation | [`history`], `chain/src/snapshot/` |
 //! | block template, getblocktemplate | [`miner`], `api/methods/mining.rs`, [`Template`](cairn_chain::Template) |
 //! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
 //! | disk full, pruning | [`system::disk_budget`] |
@@ -85,6 +87,7 @@ mod cli;
 mod config;
 mod doctor;
 mod health;
+mod history;
 mod miner;
 mod node;
 mod repair;

@@ -1,6 +1,7 @@
 //! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
 
 use crate::api::{self, ApiError, Services};
+use crate::history::{self, HistoryHandle, HistoryParts};
 use crate::system::data_dir::{DataDir, DataDirError};
 use crate::system::disk_budget::{self, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
@@ -206,6 +207,7 @@ async fn start_parts(
     // Before the database is opened, which writes.
     let limits = settings.limits();
     limits.judge_disk(&disk_budget::measure(&limits))?;
+    let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
     let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
 
@@ -231,9 +233,20 @@ async fn start_parts(
     tasks.adopt("network", switch.throw(), task);
 
     let (switch, shutdown) = tasks::shutdown();
-    let rules = sync::Rules { spec: spec.clone(), local };
-    let (sync, task) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown);
+    let rules = sync::Rules { spec: spec.clone(), local, is_own: true };
+    let (events, fork) = sync::fork(events);
+    let (sync, task) = sync::spawn(rules.clone(), chain.clone(), network.clone(), events, shutdown);
     tasks.adopt("sync", switch.throw(), task);
+
+    let parts = HistoryParts {
+        rules,
+        options: settings.storage,
+        chain: chain.clone(),
+        network: network.clone(),
+        events: fork,
+        directory: data_dir.history(),
+    };
+    let history = executes_history.then(|| execute_history(parts, tasks));
 
     let (switch, shutdown) = tasks::shutdown();
     let (miner, task) =
@@ -244,7 +257,7 @@ async fn start_parts(
     let (health, task) = health::spawn(spec.clone(), local, chain.clone(), network.clone(), sync.clone(), shutdown);
     tasks.adopt("health", switch.throw(), task);
 
-    let handles = Handles { chain, pool, network, sync, miner, budget, health };
+    let handles = Handles { chain, pool, network, sync, miner, budget, health, history };
     let (switch, shutdown) = tasks::shutdown();
     let tokens = TokenFile::of(data_dir.path());
     let services =
@@ -259,6 +272,14 @@ async fn start_parts(
     let p2p_addresses = listening(&handles.network, listen).await;
     tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
     Ok((handles, rpc_address, p2p_addresses))
+}
+
+/// Executes aside what the chain has not, if there is anything.
+fn execute_history(parts: HistoryParts, tasks: &mut Tasks) -> HistoryHandle {
+    let (switch, shutdown) = tasks::shutdown();
+    let (history, task) = history::spawn(parts, shutdown);
+    tasks.adopt("history", switch.throw(), task);
+    history
 }
 
 /// The socket of the node's own tools. Where the file system has none, they ask at the port, with a token.

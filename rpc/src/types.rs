@@ -411,6 +411,8 @@ pub struct NodeInfo {
     pub trust: Trust,
     /// The block whose accounts it began with, if that was not block 0.
     pub restored_at: Option<u64>,
+    /// Up to which block it has executed those below that in the background; null when it does not.
+    pub history_height: Option<u64>,
     /// The snapshots of the accounts that it gives to those who join, the lowest first.
     pub snapshots: Vec<SnapshotJson>,
     /// The room that its data takes.

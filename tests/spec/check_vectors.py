@@ -169,8 +169,18 @@ def chain(network):
     yield "leaf.bytes", accounts.account(key(1)).encode()
     yield "leaf.hash", accounts.account(key(1)).leaf_hash()
     yield "account_proof.bytes", accounts.prove(key(2)).encode()
+    yield "state_run.0", state.run(accounts.accounts, 0)
+    run = state.run(many_accounts(10_000), 1)
+    yield "state_run.10000.length", str(len(run))
+    yield "state_run.10000.sha256", H(run)
     check_the_block(network, block)
     yield from light_proofs(network, block)
+
+
+def many_accounts(count):
+    """Leaf i: address = i big-endian in eight bytes, four times; balance = i."""
+    address = [i.to_bytes(8, "big") * 4 for i in range(count)]
+    return [state.Account(address[i], address[(i + 1) % count], i, 0) for i in range(count)]
 
 
 def light_proofs(network, block):

@@ -124,6 +124,11 @@ impl Reader {
         self.store().body(header)
     }
 
+    /// At heights that this divides nodes of this network may have made a snapshot.
+    pub fn snapshot_every(&self) -> u64 {
+        self.snapshots.every
+    }
+
     /// The snapshots that are held whole, the lowest first.
     pub fn snapshots(&self) -> Vec<SnapshotInfo> {
         self.snapshots.list()

@@ -35,6 +35,9 @@ pub(crate) fn install(store: &ChainStore, pivot: &LinkedHeader) -> Result<(), St
 
 fn put_in_place(store: &ChainStore, pivot: &LinkedHeader, record: SnapshotRecord) -> Result<(), StoreError> {
     let height = pivot.header().height;
+    let above = Height::new(height.get().saturating_add(1));
+    // Before the chain has them: nobody is to take what is not here for damage.
+    store.watch_lowest_body().raise(above);
     put_headers(store, height)?;
     for number in 0..StateRun::runs(record.count) {
         let leaves = store.run_leaves(RunKey { height, number })?;
@@ -47,14 +50,12 @@ fn put_in_place(store: &ChainStore, pivot: &LinkedHeader, record: SnapshotRecord
     }
     let mut batch = store.batch(0);
     batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(pivot.id()));
-    let above = Height::new(height.get().saturating_add(1));
     batch.put::<Meta>(&MetaKey::LowestBody, &MetaRecord::LowestBody(above));
     batch.put::<Meta>(&MetaKey::Restored, &MetaRecord::Restored(height));
     batch.delete::<Meta>(&MetaKey::Roots);
     batch.delete::<Meta>(&MetaKey::Restoring);
     store.put_snapshot(&mut batch, height, &SnapshotRecord { is_whole: true, ..record });
     batch.write(Durability::Synced)?;
-    store.load_lowest()?;
     store.drop_restored_headers()
 }
 

@@ -87,12 +87,16 @@ fn tree_of(store: &ChainStore, height: Height, count: u64) -> Result<Option<RunT
 
 /// Which snapshots are held whole, for readers. Cloning shares it.
 #[derive(Clone, Debug)]
-pub(crate) struct Snapshots(pub(crate) watch::Receiver<Arc<Vec<Held>>>);
+pub(crate) struct Snapshots {
+    /// At heights that this divides there may be one.
+    pub(crate) every: u64,
+    pub(crate) held: watch::Receiver<Arc<Vec<Held>>>,
+}
 
 impl Snapshots {
     /// The lowest first.
     pub(crate) fn list(&self) -> Vec<SnapshotInfo> {
-        self.0.borrow().iter().map(Held::info).collect()
+        self.held.borrow().iter().map(Held::info).collect()
     }
 
     /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked: a
@@ -103,7 +107,7 @@ impl Snapshots {
         state_root: &Hash,
         number: u64,
     ) -> Result<Option<StateRun>, StoreError> {
-        let held = self.0.borrow().iter().find(|held| held.state_root == *state_root).cloned();
+        let held = self.held.borrow().iter().find(|held| held.state_root == *state_root).cloned();
         let Some((held, expected)) = held.and_then(|held| Some((held.clone(), held.tree.run_root(number)?))) else {
             return Ok(None);
         };

@@ -6,7 +6,9 @@
 
 use super::chain_store::touch_key;
 use super::codec::{Table, decode_value};
-use super::schema::{BlockKey, BodyByBlock, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, UndoByBlock};
+use super::schema::{
+    BlockKey, BodyByBlock, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TxLocation, UndoByBlock,
+};
 use super::{ChainStore, Durability, StoreError};
 use cairn_ledger::Height;
 use std::sync::Arc;
@@ -31,8 +33,12 @@ impl LowestBody {
         Height::new(self.0.load(Ordering::Acquire))
     }
 
-    fn raise(&self, to: Height) {
+    pub(crate) fn raise(&self, to: Height) {
         self.0.fetch_max(to.get(), Ordering::AcqRel);
+    }
+
+    fn lower(&self, to: Height) {
+        self.0.fetch_min(to.get(), Ordering::AcqRel);
     }
 }
 
@@ -63,7 +69,7 @@ impl ChainStore {
     }
 
     /// Notes what was pruned before the database was opened.
-    pub(crate) fn load_lowest(&self) -> Result<(), StoreError> {
+    pub(super) fn load_lowest(&self) -> Result<(), StoreError> {
         if let Some(MetaRecord::LowestBody(height)) = self.db.get::<Meta>(&MetaKey::LowestBody)? {
             self.lowest.raise(height);
         }
@@ -91,6 +97,36 @@ impl ChainStore {
         self.db.free_range::<BodyByBlock>(&from, &to)?;
         self.db.free_range::<UndoByBlock>(&from, &to)?;
         Ok(true)
+    }
+
+    /// Takes in up to so many blocks below the lowest that is here, the highest first, from the database of a chain that has
+    /// executed them; the lowest that is here then. All that it says of them is the same as if they had been executed here.
+    ///
+    /// # Errors
+    /// A failing or corrupt database, also where the other does not have one of them.
+    pub(crate) fn adopt_below(&self, other: &Self, blocks: u64) -> Result<Height, StoreError> {
+        let lowest = self.lowest.get();
+        let to = Height::new(lowest.get().saturating_sub(blocks).max(1));
+        let (mut bodies, mut places) = (self.batch(0), self.batch(0));
+        for height in (to.get()..lowest.get()).rev().map(Height::new) {
+            let header = self.header_on_chain(height)?;
+            let body = other.expect_body(&header)?;
+            bodies.put::<BodyByBlock>(&BlockKey::from(&header), &body);
+            bodies.put::<UndoByBlock>(&BlockKey::from(&header), &other.undo(&header)?);
+            for (transaction, place) in body.iter().zip(0..) {
+                places.put::<LocationByTxid>(&transaction.id(), &TxLocation { height, place });
+            }
+        }
+        bodies.write(Durability::Buffered)?;
+        // In this order: whoever looks finds what counts as kept, and a compaction leaves the places.
+        let all = to.get() <= 1;
+        self.lowest.lower(if all { Height::GENESIS } else { to });
+        match all {
+            true => places.delete::<Meta>(&MetaKey::LowestBody),
+            false => places.put::<Meta>(&MetaKey::LowestBody, &MetaRecord::LowestBody(to)),
+        }
+        places.write(Durability::Buffered)?;
+        Ok(self.lowest.get())
     }
 
     /// Writes the indexes anew, without what they say of pruned blocks. It takes as long as reading and writing them.

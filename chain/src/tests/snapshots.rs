@@ -230,6 +230,59 @@ async fn a_restore_is_refused_once_the_chain_has_moved() {
     node.assert_at(&branch).await;
 }
 
+/// A chain with the snapshot of a branch at block 16, and the rest of it.
+async fn restored(branch: &Branch, runs: Vec<StateRun>, options: DbOptions) -> Fixture {
+    let node = Fixture::on(network(), options);
+    let mut restore = begin(&node).await;
+    take_headers(&mut restore, branch);
+    restore.begin_state().expect("the store works");
+    for run in runs {
+        restore.take_run(run).expect("the store works");
+    }
+    assert!(node.chain.finish_restore(restore).await.expect("an answer"));
+    node.import_all(&branch.blocks[16..]).await;
+    node
+}
+
+#[tokio::test]
+async fn blocks_that_were_executed_elsewhere_make_a_restored_chain_as_any_other() {
+    let giver = Fixture::on(network(), DbOptions { address_index: true, ..makes() });
+    let branch = chain(&giver.spec, 40);
+    giver.import_all(&branch.blocks).await;
+    giver.expect_snapshots(&[32, 40]).await;
+    let early = Fixture::on(network(), makes());
+    early.import_all(&branch.blocks[..24]).await;
+    early.expect_snapshots(&[16, 24]).await;
+    let node = restored(&branch_to(&branch, 30), early.runs(16), DbOptions { address_index: true, ..restores() }).await;
+    node.import_all(&branch.blocks[30..]).await;
+    node.assert_at(&branch).await;
+    let other = Fixture::on(network(), makes());
+    other.import_all(&chain(&giver.spec, 9).blocks).await;
+    let adopt = async |history: &Fixture| node.chain.adopt_history(history.chain.reader()).await.expect("an answer");
+    assert_eq!(adopt(&other).await, None, "it does not reach the block");
+    assert_eq!(node.chain.reader().restored().expect("a read"), Some(Height::new(16)));
+    assert_eq!(adopt(&giver).await, Some(Height::GENESIS));
+    node.assert_at(&branch).await;
+    let reader = node.chain.reader();
+    assert_eq!((reader.restored().expect("a read"), reader.lowest_body()), (None, Height::GENESIS));
+    while reader.indexed().expect("a read") != Some(Height::new(40)) {
+        tokio::task::yield_now().await;
+    }
+    let node = node.restart_with(DbOptions { address_index: true, ..restores() }).await;
+    node.assert_at(&branch).await;
+    let (report, expected) = (node.audit().expect("every invariant holds"), giver.audit().expect("it holds"));
+    assert_eq!(report, expected);
+}
+
+/// The same branch, shorter.
+fn branch_to(branch: &Branch, blocks: usize) -> Branch {
+    let mut shorter = Branch::new(&branch.spec);
+    for block in &branch.blocks[..blocks] {
+        shorter.follow(block.clone());
+    }
+    shorter
+}
+
 /// As a power cut leaves it: after the note, after the headers, in the middle of the accounts.
 #[tokio::test]
 async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start() {

@@ -2,7 +2,8 @@
 
 use super::Writer;
 use crate::message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip};
-use crate::{index, inflight::Room, snapshot::Restore, store::StoreError, verdict::Origin};
+use crate::store::{ChainStore, StoreError};
+use crate::{index, inflight::Room, snapshot::Restore, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
@@ -202,6 +203,13 @@ impl Actor {
         let event = self.writer.finish_restore(restore)?;
         let height = self.writer.tip.header().height;
         Ok(event.map(|event| self.outlets.publish(event, height)).is_some())
+    }
+
+    /// Takes in some blocks that another chain has executed.
+    pub(crate) fn adopt_history(&mut self, history: &ChainStore) -> Result<Option<Height>, StoreError> {
+        let lowest = self.writer.adopt_history(history)?;
+        self.builds_index |= lowest == Some(Height::GENESIS) && self.writer.live.indexed()?.is_some();
+        Ok(lowest)
     }
 
     /// Answers once all is on the disk, and no reorganisation under way.

@@ -123,7 +123,7 @@ pub(crate) fn open(
         options,
         snapshots,
     };
-    Ok((writer, Views { store: view, snapshots: Snapshots(held) }))
+    Ok((writer, Views { store: view, snapshots: Snapshots { every: options.snapshot_every, held } }))
 }
 
 impl Writer {

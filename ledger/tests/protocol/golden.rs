@@ -5,7 +5,7 @@
 //! protocol golden`.
 
 use crate::{layouts, support::to_outputs};
-use cairn_ledger::accounts::{AccountProof, Leaf};
+use cairn_ledger::accounts::{AccountProof, Leaf, RUN_LEAVES, RunTree, StateRun, run_root};
 use cairn_ledger::address::AddressPrefix;
 use cairn_ledger::block::{Block, Body, HEADER_VERSION, Header};
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
@@ -162,6 +162,28 @@ fn chain_values(values: &mut Values) {
     };
     assert_eq!(proof(2).verify(&address(2), &block.header.state_root), Ok(Some(state.leaves()[2].account)));
     put("account_proof.bytes", hex::encode(codec::encode(&proof(2))));
+    let run = state_run(state.leaves(), 0);
+    assert!(run.verify(0, &block.header.state_root).is_ok());
+    put("state_run.0", hex::encode(codec::encode(&run)));
+    let runs = codec::encode(&state_run(&many_leaves(), 1));
+    put("state_run.10000.length", runs.len().to_string());
+    put("state_run.10000.sha256", sha256(&[&runs]).to_string());
+}
+
+/// A run of a state.
+fn state_run(leaves: &[Leaf], number: u64) -> StateRun {
+    let count = leaves.len() as u64;
+    let runs: Vec<_> = leaves.chunks(RUN_LEAVES).collect();
+    let tree = RunTree::new(count, runs.iter().map(|run| run_root(count, run)).collect()).unwrap();
+    tree.run(number, BoundedVec::new(runs[number as usize].to_vec()).unwrap()).unwrap()
+}
+
+/// Leaf i of 10 000: address = i big-endian in eight bytes, four times; balance = i.
+fn many_leaves() -> Vec<Leaf> {
+    let address = |i: u64| Address::from_bytes([i.to_be_bytes(); 4].concat().try_into().unwrap());
+    let account = |i| cairn_ledger::accounts::Account { balance: pebbles(i), nonce: 0 };
+    let leaf = |i| Leaf { address: address(i), next: address((i + 1) % 10_000), account: account(i) };
+    (0..10_000).map(leaf).collect()
 }
 
 fn tree_values(values: &mut Values) {

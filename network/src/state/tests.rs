@@ -33,6 +33,7 @@ fn pruned_state(lowest_body: LowestBody, cx: &Context) -> NetworkState {
         upload_target: UploadTarget::new(None, None),
         recent_blocks: RecentBlocks::default(),
         lowest_body,
+        snapshot_every: 300,
     };
     NetworkState::new(setup, cx.now)
 }

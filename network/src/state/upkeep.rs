@@ -21,7 +21,7 @@ impl NetworkState {
         self.slots.tick(&around, &mut self.book, cx);
         self.provide(cx);
         if self.snapshots.is_due(cx.tip.height(), cx.now) {
-            cx.push(TaskAction::ReadSnapshots { every: self.config.snapshot_every });
+            cx.push(TaskAction::ReadSnapshots);
         }
         self.relay_client.tick(&self.peers, cx);
         if self.persistence.measures_memory(cx.now) {

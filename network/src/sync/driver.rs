@@ -27,6 +27,8 @@ pub struct Rules {
     pub spec: Arc<ChainSpec>,
     /// Whether it is local, so that a node may well be alone.
     pub local: bool,
+    /// Whether it is the node's own chain, of which the operator is told; another one is checked aside.
+    pub is_own: bool,
 }
 
 /// Starts sync.
@@ -41,7 +43,7 @@ pub fn spawn(
     let (sender, status) = watch::channel(SyncStatus::default());
     // Subscribed before the tip is read: no move is missed, and one seen twice does no harm.
     let inlets = Inlets { moves: chain.subscribe(), events, shutdown };
-    let outlet = Outlet { sender, reports: Reports::default() };
+    let outlet = Outlet { sender, reports: Reports::new(rules.is_own) };
     (SyncHandle { status }, runtime::spawn(run(rules, chain, network, inlets, outlet)))
 }
 

@@ -224,8 +224,9 @@ impl SyncHandle {
 
 /// When the operator is told how far the node is: at each change of phase, and now and then while it is on its
 /// way. What is wrong, if anything is, the node's `health` tells.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reports {
+    is_told: bool,
     last: Option<(Instant, SyncPhase)>,
 }
 
@@ -233,9 +234,15 @@ impl Reports {
     /// Between two reports of the same phase.
     const EVERY: Duration = Duration::from_secs(10);
 
+    /// Of a chain of which the operator is told, or not.
+    pub(super) fn new(is_told: bool) -> Self {
+        Self { is_told, last: None }
+    }
+
     /// Whether it is time to report this.
     pub(super) fn is_due(&mut self, now: Instant, phase: SyncPhase) -> bool {
         let is_due = match self.last {
+            _ if !self.is_told => false,
             None => true,
             Some((_, last)) if last != phase => true,
             Some((_, SyncPhase::CaughtUp | SyncPhase::Discovering | SyncPhase::Stalled(_))) => false,
@@ -275,7 +282,7 @@ mod tests {
 
     #[test]
     fn the_operator_is_told_of_changes_and_now_and_then() {
-        let (start, mut reports) = (Instant::now(), Reports::default());
+        let (start, mut reports) = (Instant::now(), Reports::new(true));
         let mut told = |second: u64, phase| reports.is_due(start + Duration::from_secs(second), phase);
         assert!(told(0, SyncPhase::Discovering) && !told(1_000, SyncPhase::Discovering));
         assert!(told(1_001, SyncPhase::Bodies) && !told(1_010, SyncPhase::Bodies) && told(1_011, SyncPhase::Bodies));

@@ -42,7 +42,7 @@
 //! connected in runs within a window, so no more than the window is fetched twice.
 //!
 //! # Map
-//! `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
+//! `fork` events for another one · `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
 //! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
 //! chain looked at in passing · `restore` beginning with a snapshot, a machine and a driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
 //! · `pace` how fast it is
@@ -79,6 +79,7 @@
 //!    chain is not followed is told by [`SyncStatus::trouble`], and by all that shows it.
 
 mod driver;
+mod fork;
 mod machine;
 mod mailbox;
 mod pace;
@@ -90,4 +91,5 @@ mod tests;
 mod tree;
 
 pub use driver::{Rules, spawn};
+pub use fork::{EventFork, fork};
 pub use mailbox::{SnapshotProgress, Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};

@@ -2,7 +2,7 @@
 
 use crate::api::{NAME, error, limits};
 use crate::miner::{MinerHandle, MiningConfig};
-use crate::{health::HealthHandle, system::disk_budget::BudgetHandle};
+use crate::{health::HealthHandle, history::HistoryHandle, system::disk_budget::BudgetHandle};
 use cairn_chain::{ChainHandle, Reader, store::StoreError};
 use cairn_common::tasks::TaskError;
 use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address};
@@ -32,6 +32,8 @@ pub struct Handles {
     pub budget: BudgetHandle,
     /// How well the node is.
     pub health: HealthHandle,
+    /// The execution of the blocks below a snapshot, where they would be kept.
+    pub history: Option<HistoryHandle>,
 }
 
 /// What JSON-RPC makes reachable.

@@ -73,6 +73,7 @@ impl Settings {
         if let Some(given) = max_memory {
             Memory::check(given, &storage, &mempool)?;
         }
+        let from_snapshot = value_or(&config.sync.from, SyncFrom::Genesis) == SyncFrom::Snapshot;
         let network = peering(&config.network, &defaults)?;
         let rpc_listen = value_or(&config.rpc.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port)));
         check_ports(rpc_listen, &network, &config)?;
@@ -81,7 +82,6 @@ impl Settings {
                 max_memory_mib: network.max_memory_mib.or(memory.shares.map(|shares| shares.no_new_peers_mib)),
                 discovery: discovery(&config.discovery, defaults.local),
                 reach: reach(&config.reach),
-                snapshot_every: defaults.snapshot_every.get(),
                 ..network
             },
             mining: mining(&config.mining, &spec)?,
@@ -91,9 +91,12 @@ impl Settings {
             max_memory_bytes: memory.max_bytes,
             storage: DbOptions {
                 address_index: value_or(&config.index.addresses, false),
-                account_bytes: memory.for_accounts(&storage, &mempool),
+                // Where a second chain is executed beside the node's own, that has a fourth of it besides.
+                account_bytes: memory
+                    .for_accounts(&storage, &mempool)
+                    .map(|bytes| if from_snapshot { bytes / 5 * 4 } else { bytes }),
                 snapshot_every: defaults.snapshot_every.get(),
-                from_snapshot: value_or(&config.sync.from, SyncFrom::Genesis) == SyncFrom::Snapshot,
+                from_snapshot,
                 ..storage
             },
             mempool,
@@ -104,6 +107,13 @@ impl Settings {
             spec: Arc::new(spec),
             data_dir,
         })
+    }
+}
+
+impl Settings {
+    /// Whether blocks that were not executed are, in the background: not where they would be pruned.
+    pub fn executes_history(&self) -> bool {
+        self.storage.keep_blocks.is_none() && self.max_storage_bytes.is_none()
     }
 }
 

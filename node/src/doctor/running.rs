@@ -117,7 +117,11 @@ fn trust(node: &NodeInfo, report: &mut Diagnosis) {
             )
         }
     };
-    report.ok("accounts", format!("{rests}; {gives}"));
+    let checks = match node.history_height {
+        None => String::new(),
+        Some(height) => format!(" (those below are being executed aside: {height})"),
+    };
+    report.ok("accounts", format!("{rests}{checks}; {gives}"));
 }
 
 fn version(node: &NodeInfo, report: &mut Diagnosis) {

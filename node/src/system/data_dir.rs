@@ -10,6 +10,7 @@
 //!   admin.token    the access token of the user it runs as
 //!   tokens.json    hashes of the tokens made for others
 //!   db/            the chain
+//!   history/       the blocks below the accounts that the chain began with, while they are executed
 //!   peers.bin      addresses of other nodes
 //!   bans.json      who is refused
 //!   upload         what was given today to those who catch up
@@ -181,6 +182,11 @@ impl DataDir {
     /// The chain's database.
     pub fn database(&self) -> PathBuf {
         self.path.join("db")
+    }
+
+    /// The database of the chain that is executed beside the node's own, while one is.
+    pub fn history(&self) -> PathBuf {
+        self.path.join("history")
     }
 
     /// The pool, between two runs.

@@ -330,6 +330,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             lowest_body: 0,
             trust: Trust::Work,
             restored_at: Some(600),
+            history_height: Some(300),
             snapshots: vec![SnapshotJson { height: 600, state_root: Text(arbitrary_hash(9)), accounts: 8 }],
             room: Room {
                 used_bytes: 5_000_000,

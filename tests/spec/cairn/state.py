@@ -145,6 +145,25 @@ class State:
         self.begin()
 
 
+RUN = 4096  # leaves
+
+
+def run(accounts, number):
+    """Run `number` of a state, with the siblings of the node over it from there upward."""
+    count = len(accounts)
+    leaves = accounts[RUN * number : RUN * (number + 1)]
+    level = [account.leaf_hash() for account in accounts]
+    siblings = []
+    for height in range(depth(count)):
+        if height >= 12:
+            sibling = (number >> height - 12) ^ 1
+            siblings.append(level[sibling] if sibling < len(level) else MISSING[height])
+        level += [MISSING[height]] * (len(level) % 2)
+        level = [node_hash(left, right) for left, right in zip(level[::2], level[1::2], strict=True)]
+    parts = [u64(count), u64(number), u64(len(leaves)), *(leaf.encode() for leaf in leaves)]
+    return b"".join([*parts, u64(len(siblings)), *siblings])
+
+
 def read_account(reader):
     return Account(reader.take(32), reader.take(32), reader.amount(), reader.u64())
 

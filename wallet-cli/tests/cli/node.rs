@@ -218,6 +218,7 @@ impl State {
             lowest_body: 0,
             trust: Trust::Full,
             restored_at: None,
+            history_height: None,
             snapshots: Vec::new(),
             room: Room::default(),
             upload: UploadInfo::default(),

@@ -40,7 +40,10 @@ impl Restoring {
         network: &NetworkHandle,
         may_be_alone: bool,
     ) -> Result<Option<Self>, Failure> {
-        let Some(restore) = chain.begin_restore().await?.map(Box::new) else { return Ok(None) };
+        let restore = match chain.begin_restore().await? {
+            Some(restore) => Box::new(restore),
+            None => return Ok(None),
+        };
         let read = runtime::blocking(move || headers_here(&restore).map(|here| (restore, here)));
         let (restore, here) = read.await??;
         tracing::info!(target: "cairn::sync", headers = here.height.get(), "beginning with a snapshot of the accounts");
@@ -167,9 +170,9 @@ impl Call {
 }
 
 fn headers_here(restore: &Restore) -> Result<HeadersHere, StoreError> {
-    let (height, total_work, locator) = (restore.height(), restore.total_work(), restore.locator()?);
     let pivot =
         restore.pivot()?.map(|pivot| Pivot { height: pivot.header().height, state_root: pivot.header().state_root });
+    let (height, total_work, locator) = (restore.height(), restore.total_work(), restore.locator()?);
     Ok(HeadersHere { height, total_work, locator, pivot })
 }
 
@@ -193,8 +196,9 @@ async fn fetch_run(
 async fn finish(chain: &ChainHandle, end: End, restore: Restore) -> Result<(), Failure> {
     match end {
         End::Complete => {
+            // The chain says what that means.
             if !chain.finish_restore(restore).await? {
-                tracing::warn!(target: "cairn::sync", "the snapshot does not fit the chain any more: fetching all blocks");
+                tracing::warn!(target: "cairn::sync", "the snapshot is not used: fetching all blocks");
             }
         }
         End::GivenUp(reason) => {

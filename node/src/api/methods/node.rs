@@ -3,6 +3,7 @@
 use crate::api::context::{Context, millis};
 use crate::api::error::{self, refused};
 use crate::health::{Health, Problem, notice};
+use crate::history::HistoryHandle;
 use cairn_chain::{Reader, SnapshotInfo, store::TableUsage};
 use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
@@ -50,6 +51,7 @@ impl NodeServer for Context {
             lowest_body: self.handles.chain.reader().lowest_body().get(),
             trust: if restored.is_some() { Trust::Work } else { Trust::Full },
             restored_at: restored.map(Height::get),
+            history_height: self.handles.history.as_ref().and_then(HistoryHandle::height).map(Height::get),
             snapshots: self.handles.chain.reader().snapshots().iter().map(show_snapshot).collect(),
             room: self.room(),
             upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
