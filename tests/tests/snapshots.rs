@@ -1,7 +1,7 @@
 //! Nodes that begin with a snapshot of the accounts instead of with block 0.
 
 use cairn_ledger::testing::{key, payment};
-use cairn_rpc::methods::{NetClient, NodeClient};
+use cairn_rpc::methods::NetClient;
 use cairn_rpc::types::{SyncPhase, Trust};
 use cairn_tests::node::Node;
 use cairn_tests::wait::{LATER, SOON, until};
@@ -15,6 +15,8 @@ const BLOCKS: u64 = 3 * EVERY + 7;
 /// The block at which a new node begins.
 const PIVOT: u64 = 2 * EVERY;
 const FROM_SNAPSHOT: &str = "--sync.from=snapshot";
+/// What is below the snapshot is not fetched later, either.
+const PRUNES: &str = "--storage.keep_blocks=288";
 
 /// A node with a chain of that length and some ten thousand accounts, which holds its snapshots.
 async fn holder(network: &Arc<TestNetwork>) -> Node {
@@ -38,7 +40,7 @@ async fn a_new_node_begins_with_a_snapshot_and_follows_the_chain() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
     let holder = holder(&network).await;
     let address = holder.address().await;
-    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
     agree(&[&holder, &new]).await;
     let (info, theirs) = (new.info().await, holder.info().await);
     assert_eq!((info.lowest_body, info.trust, info.accounts), (PIVOT + 1, Trust::Work, theirs.accounts));
@@ -67,7 +69,7 @@ async fn holders_of_a_snapshot_are_found_in_the_dht_and_who_began_with_it_gives_
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
     let mut holder = holder(&network).await;
     let address = holder.address().await;
-    let second = Node::start(&network, "second", &[FROM_SNAPSHOT, "--network.boot_nodes", &address]).await;
+    let second = Node::start(&network, "second", &[FROM_SNAPSHOT, PRUNES, "--network.boot_nodes", &address]).await;
     agree(&[&holder, &second]).await;
     let held = holder.info().await.snapshots;
     let root = held.iter().find(|held| held.height == PIVOT).map(|held| held.state_root).expect("it is held");
@@ -79,7 +81,7 @@ async fn holders_of_a_snapshot_are_found_in_the_dht_and_who_began_with_it_gives_
     .await;
     assert!(holder.terminate().await.success());
     let address = second.address().await;
-    let third = Node::start(&network, "third", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    let third = Node::start(&network, "third", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
     agree(&[&second, &third]).await;
     assert_eq!((third.info().await.lowest_body, third.info().await.trust), (PIVOT + 1, Trust::Work));
 }
@@ -124,7 +126,7 @@ async fn a_restore_that_is_killed_again_and_again_ends_where_it_should() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
     let holder = holder(&network).await;
     let address = holder.address().await;
-    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
     for wait in [2_000_u64, 4_000, 5_000, 5_200, 5_400, 5_800] {
         let (begun, millis) = (std::time::Instant::now(), u128::from(wait));
         until("the moment has come", SOON, async || (begun.elapsed().as_millis() >= millis).then_some(())).await;
@@ -133,5 +135,8 @@ async fn a_restore_that_is_killed_again_and_again_ends_where_it_should() {
     }
     agree(&[&holder, &new]).await;
     let info = new.info().await;
-    assert_eq!((info.lowest_body, info.trust, info.state_root), (PIVOT + 1, Trust::Work, holder.info().await.state_root));
+    assert_eq!(
+        (info.lowest_body, info.trust, info.state_root),
+        (PIVOT + 1, Trust::Work, holder.info().await.state_root)
+    );
 }
