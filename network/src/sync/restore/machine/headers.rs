@@ -150,11 +150,12 @@ impl Machine {
     pub(super) fn move_pivot(&mut self) {
         let Phase::Runs(pivot) = self.phase else { return };
         let idle = self.now.saturating_duration_since(self.gained);
-        if self.on_the_way() > 0 || self.has_holder(pivot) || (self.has_runs() && idle < GONE) {
+        let is_early = self.has_runs() && idle < GONE;
+        if self.on_the_way() > 0 || self.has_holder(pivot) || is_early || idle > NOBODY {
             return;
         }
-        // Whoever has come since has not had its turn.
-        let kept_since = self.kept_since.take();
+        // Whoever has come since has its turn, for as long as others had.
+        let kept_since = self.kept_since.replace(self.now);
         if self.next_lead().is_some() {
             self.end_jobs(|_| true);
             (self.phase, self.progress) = (Phase::Headers, self.now);
