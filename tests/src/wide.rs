@@ -15,6 +15,7 @@ pub fn founding_payment(spec: &ChainSpec, sender: u64, nonce: u64) -> Transactio
     let from = key(sender);
     let price = spec.params().account_price.pebbles();
     let mut body = payment(spec, &from, nonce, key(0).address(), 1, FEE).body;
+    body.max_price = pebbles(price * MAX_OUTPUTS as u64);
     let found = |n: usize| Output { to: stranger(sender, nonce, n), amount: pebbles(price + 1) };
     body.outputs = BoundedVec::new((0..MAX_OUTPUTS).map(found).collect()).expect("no more than fit");
     body.sign(&from, &spec.genesis_id(), &[7; 32])
