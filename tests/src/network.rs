@@ -65,6 +65,20 @@ impl TestNetwork {
         Self { directory, spec }
     }
 
+    /// The same network, whose nodes make a snapshot of the accounts each `every` blocks, in a file of its own.
+    ///
+    /// # Panics
+    /// The system refuses a temporary file.
+    pub fn with_snapshots(&self, every: u64) -> Self {
+        let text = fs::read_to_string(self.file()).expect("the file is there");
+        let text = text.replacen("[defaults]\n", &format!("[defaults]\nsnapshot_every = {every}\n"), 1);
+        let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
+        fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
+        let network = Network::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(network.defaults.snapshot_every.get(), every);
+        Self { directory, spec: network.spec }
+    }
+
     /// The file, for `--chain`.
     pub fn file(&self) -> PathBuf {
         self.directory.path().join("network.toml")

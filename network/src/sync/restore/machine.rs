@@ -196,8 +196,12 @@ pub(super) struct Machine {
     kept_since: Option<Instant>,
     /// When the first peer came.
     met: Option<Instant>,
-    /// When headers last came that show more work than was here before, or a run was taken in.
+    /// When headers last came that show more work than was here before.
     progress: Instant,
+    /// When a run was last taken in, or one of this pivot first sought.
+    gained: Instant,
+    /// The pivot whose accounts were last sought.
+    sought: Option<Pivot>,
     jobs: BTreeMap<u64, RunJob>,
     /// Runs that were asked for, with the request that is waited for.
     asked: BTreeMap<u64, u64>,
@@ -237,6 +241,8 @@ impl Machine {
             kept_since: None,
             met: None,
             progress: now,
+            gained: now,
+            sought: None,
             jobs: BTreeMap::new(),
             asked: BTreeMap::new(),
             taking: BTreeSet::new(),
@@ -267,6 +273,7 @@ impl Machine {
             RestoreEvent::ChainMoved => self.end(End::GivenUp(Reason::Moved)),
             RestoreEvent::Tick => self.on_tick(),
         }
+        self.move_pivot();
         match self.phase {
             Phase::Headers => self.plan_headers(),
             Phase::Runs(pivot) => self.plan_runs(pivot),
@@ -305,13 +312,13 @@ impl Machine {
             self.lonely_since.get_or_insert(self.now);
         }
         self.lead.take_if(|lead| lead.peer == peer);
-        self.end_jobs_of(peer);
+        self.end_jobs(|of| of == peer);
     }
 
     fn on_tick(&mut self) {
         // Without anybody to ask there is nothing to give up for.
         if self.peers.is_empty() {
-            self.progress = self.now;
+            (self.progress, self.gained) = (self.now, self.now);
         }
         match self.phase {
             Phase::Headers => self.replace_stalled_lead(),

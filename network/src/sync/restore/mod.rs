@@ -21,11 +21,13 @@
 //! not have it counts as no holder for a while.
 //!
 //! # When it does not get on
-//! While nobody sends runs, nodes that the DHT knows to hold the snapshot are dialled. After a minute, or where the chain is
+//! While nobody sends runs, nodes that the DHT knows to hold the snapshot are dialled; where there is nobody and
+//! somebody claims more than is here, its headers are fetched, which may move the pivot. After a minute, or where the chain is
 //! shorter than two periods, it says so in the log and gives up: then all blocks are fetched.
 //!
 //! # After a crash
-//! Headers and runs that are here stay here, and it goes on with them. The pivot stays once a run has come.
+//! Headers and runs that are here stay here, and it goes on with them. Once a run has come the pivot stays, as long as others
+//! keep its snapshot.
 //!
 //! # Map
 //! `machine` the pure core, with `headers`, `runs` and `status` below it · `driver` its hands, which own the files

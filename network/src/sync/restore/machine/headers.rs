@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 
 /// A lead that takes longer for an answer is replaced.
 const STALL: Duration = Duration::from_secs(6);
-/// How long after the first peer came others are waited for before it is said that the chain goes no further.
+/// How long after the first peer came others are waited for before it is said that the chain goes no further …
 const MEET: Duration = Duration::from_secs(5);
+/// … and that it is too short.
+const SHORT: Duration = Duration::from_secs(20);
 /// How long after a lead first kept its claim those may lead who have not: one that has more to show does so by then, and
 /// liars who take turns do not keep a node for ever.
 const CONTEST: Duration = Duration::from_secs(30);
+/// When nobody has held a snapshot for so long of which runs are here, it is looked whether the pivot has moved.
+const GONE: Duration = Duration::from_secs(30);
 /// When nobody shows what is claimed for so long, it is given up.
 const NOBODY: Duration = Duration::from_secs(60);
 
@@ -140,10 +144,31 @@ impl Machine {
         }
     }
 
+    /// Goes back to the headers where somebody claims more of them and nobody holds the snapshot of the pivot: whoever led
+    /// may have been far behind, or others may have gone on. Where runs are here that is waited with for a while; the pivot
+    /// only moves once nobody keeps its snapshot any more.
+    pub(super) fn move_pivot(&mut self) {
+        let Phase::Runs(pivot) = self.phase else { return };
+        let idle = self.now.saturating_duration_since(self.gained);
+        let is_early = self.has_runs() && idle < GONE;
+        if self.on_the_way() > 0 || self.has_holder(pivot) || is_early || idle > NOBODY {
+            return;
+        }
+        // Whoever has come since has its turn, for as long as others had.
+        let kept_since = self.kept_since.replace(self.now);
+        if self.next_lead().is_some() {
+            self.end_jobs(|_| true);
+            (self.phase, self.progress) = (Phase::Headers, self.now);
+        } else {
+            self.kept_since = kept_since;
+        }
+    }
+
     /// Goes on to the accounts, once all that is claimed is here, or cannot be had.
     fn end_headers(&mut self) {
         let Some(met) = self.met.filter(|_| !self.peers.is_empty()) else { return };
-        if self.now.saturating_duration_since(met) < MEET {
+        let met = self.now.saturating_duration_since(met);
+        if met < MEET {
             return;
         }
         // Of those who have not failed, somebody says that what is here is all there is.
@@ -160,9 +185,13 @@ impl Machine {
         }
         match self.here.pivot {
             Some(pivot) => {
-                (self.phase, self.progress) = (Phase::Beginning(pivot), self.now);
+                if self.sought.replace(pivot) != Some(pivot) {
+                    self.gained = self.now;
+                }
+                self.phase = Phase::Beginning(pivot);
                 self.actions.push(RestoreAction::BeginState);
             }
+            None if met < SHORT => {}
             None => self.end(End::GivenUp(Reason::TooShort)),
         }
     }

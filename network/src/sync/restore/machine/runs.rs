@@ -47,8 +47,7 @@ impl Machine {
     pub(super) fn on_state_begun(&mut self, progress: StateProgress) {
         let Phase::Beginning(pivot) = self.phase else { return };
         self.phase = Phase::Runs(pivot);
-        self.progress = self.now;
-        self.runs = progress.runs;
+        (self.runs, self.lowest) = (progress.runs, 0);
         self.runs_here = progress.have.into_iter().collect();
         if self.runs.is_some_and(|runs| self.runs_here.len() as u64 >= runs) {
             self.end(End::Complete);
@@ -92,6 +91,16 @@ impl Machine {
         free.map(|(number, peer)| (peer.expect_run(), *number)).min().map(|(takes, number)| (number, takes))
     }
 
+    /// Whether some of the accounts are here.
+    pub(super) fn has_runs(&self) -> bool {
+        !self.runs_here.is_empty()
+    }
+
+    /// Whether anybody holds the snapshot, however busy or slow.
+    pub(super) fn has_holder(&self, pivot: Pivot) -> bool {
+        self.peers.values().any(|peer| self.is_holder(peer, pivot))
+    }
+
     /// Whether a peer says it holds the snapshot, and nothing speaks against it.
     fn is_holder(&self, peer: &RestorePeer, pivot: Pivot) -> bool {
         let lacks = peer.lacks.is_some_and(|until| until > self.now);
@@ -113,9 +122,9 @@ impl Machine {
         Some(ended)
     }
 
-    /// Ends all requests of a peer; what still comes of them is not looked at.
-    pub(super) fn end_jobs_of(&mut self, peer: PeerNumber) {
-        let theirs: Vec<u64> = self.jobs.iter().filter(|(_, job)| job.peer == peer).map(|(job, _)| *job).collect();
+    /// Ends the requests of some peers; what still comes of them is not looked at.
+    pub(super) fn end_jobs(&mut self, of: impl Fn(PeerNumber) -> bool) {
+        let theirs: Vec<u64> = self.jobs.iter().filter(|(_, job)| of(job.peer)).map(|(job, _)| *job).collect();
         theirs.into_iter().for_each(|job| drop(self.end_job(job)));
     }
 
@@ -134,12 +143,12 @@ impl Machine {
             Err(RunFailure::Wrong(_)) => {
                 holder.is_liar = true;
                 self.report(peer, Misbehaviour::WrongAnswer);
-                self.end_jobs_of(peer);
+                self.end_jobs(|of| of == peer);
             }
             // It has been reported.
             Err(RunFailure::Request(RequestError::Undecodable(_))) => {
                 holder.is_liar = true;
-                self.end_jobs_of(peer);
+                self.end_jobs(|of| of == peer);
             }
             Err(RunFailure::Request(error)) => {
                 holder.rest.tried(now, LONGEST_REST);
@@ -165,7 +174,7 @@ impl Machine {
     pub(super) fn on_run_taken(&mut self, number: u64, progress: &StateProgress, is_complete: bool) {
         self.taking.remove(&number);
         self.runs_here.insert(number);
-        (self.runs, self.progress) = (progress.runs, self.now);
+        (self.runs, self.gained) = (progress.runs, self.now);
         if is_complete {
             self.end(End::Complete);
         }
@@ -175,8 +184,7 @@ impl Machine {
     pub(super) fn watch_runs(&mut self, pivot: Pivot) {
         self.pass_on_late();
         self.pass_on_first();
-        let idle = self.now.saturating_duration_since(self.progress);
-        let has_holder = self.peers.values().any(|peer| self.is_holder(peer, pivot));
+        let (idle, has_holder) = (self.now.saturating_duration_since(self.gained), self.has_holder(pivot));
         let is_hopeful = self
             .jobs
             .values()

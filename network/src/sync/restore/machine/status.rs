@@ -66,7 +66,8 @@ impl Machine {
         if early > 0 && early * 2 >= self.peers.len() {
             return Some(Stall::Clock);
         }
-        if !long(self.progress, STALLED) {
+        let since = if self.phase == Phase::Headers { self.progress } else { self.gained };
+        if !long(since, STALLED) {
             return None;
         }
         match self.phase {

@@ -136,6 +136,63 @@ fn liars_who_take_turns_do_not_go_on_for_ever() {
     assert_eq!(world.misbehaviours(honest), []);
 }
 
+/// A first peer that was far behind once made a node look for a snapshot that nobody held any more.
+#[test]
+fn whoever_comes_later_and_has_more_moves_the_pivot_before_runs_have_come() {
+    let chain = grow(&[], 1_300, 1);
+    let mut world = World::new();
+    let behind = world.join(1, Peer::other(&chain[..700]));
+    world.run_for(seconds(50));
+    assert_eq!(world.machine.status(world.now).snapshot.map(|it| it.height), Some(Height::new(300)));
+    let ahead = world.join(2, Peer::holder(&chain));
+    let (end, took) = world.run_to_end(seconds(20));
+    assert!(end == End::Complete && took < seconds(10), "{end:?} after {took:?}");
+    assert_eq!(world.here.pivot.map(|pivot| pivot.height), Some(Height::new(900)));
+    assert!([behind, ahead].iter().all(|peer| world.misbehaviours(*peer).is_empty()));
+}
+
+/// While it was fetched the chain went on, and nobody kept that snapshot any more.
+#[test]
+fn a_pivot_that_nobody_keeps_any_more_moves_and_one_that_somebody_keeps_stays() {
+    let chain = grow(&[], 1_300, 1);
+    for goes in [true, false] {
+        let mut world = World::new();
+        let holder = world.join(1, Peer { delay: seconds(1), ..Peer::holder(&chain[..700]) });
+        world.run_until(seconds(30), |world| world.here.runs.len() >= 4);
+        let ahead = world.join(2, Peer::holder(&chain));
+        if goes {
+            world.leave(holder);
+        }
+        let (end, took) = world.run_to_end(seconds(120));
+        assert!(end == End::Complete && took < seconds(90), "{goes}: {end:?} after {took:?}");
+        let pivot = if goes { 900 } else { 300 };
+        assert_eq!(world.here.pivot.map(|pivot| pivot.height), Some(Height::new(pivot)));
+        assert_eq!((world.runs_asked(ahead) > 0, world.headers_asked(ahead)), (goes, usize::from(goes)));
+        assert!([holder, ahead].iter().all(|peer| world.misbehaviours(*peer).is_empty()));
+    }
+}
+
+/// Nor do those who come one after the other and claim more keep a node for ever that has nobody to give it runs.
+#[test]
+fn claims_that_come_later_do_not_keep_a_node_for_ever() {
+    let chain = grow(&[], 700, 1);
+    let mut world = World::new();
+    world.join(1, Peer::other(&chain));
+    for n in 0..60 {
+        if world.end.is_some() {
+            break;
+        }
+        let liar = world.join(100 + n, Peer { headers: Headers::Silent, boast: 900, ..Peer::other(&chain) });
+        let turn = world.now + seconds(5);
+        while world.end.is_none() && world.now < turn {
+            world.step();
+        }
+        world.leave(liar);
+    }
+    assert_eq!(world.end, Some(End::GivenUp(Reason::NoHolder { height: Height::new(300) })));
+    assert!(world.now < world.start + seconds(200), "after {:?}", world.now - world.start);
+}
+
 #[test]
 fn where_nobody_shows_what_is_claimed_it_says_so_and_gives_up() {
     let chain = grow(&[], 700, 1);

@@ -189,7 +189,7 @@ pub(super) fn broken(good: u64, more: u64) -> Vec<Header> {
 pub(super) struct Here {
     pub(super) chain: HeaderChain,
     pub(super) runs: BTreeSet<u64>,
-    /// The pivot stays once a run is here.
+    /// The pivot of which runs are here.
     pub(super) pivot: Option<Pivot>,
 }
 
@@ -199,7 +199,9 @@ impl Here {
         let steps = (0..10).chain((4..20).map(|power| 1 << power));
         let ids = steps.filter_map(|step| self.chain.headers.iter().rev().nth(step)).map(Header::id);
         let locator = ids.chain([spec().genesis_id()]).collect();
-        let pivot = self.pivot.or_else(|| pivot(height.get()));
+        let newest = pivot(height.get());
+        // The snapshots that others keep are not lower.
+        let pivot = self.pivot.filter(|kept| newest.is_none_or(|newest| kept.height >= newest.height)).or(newest);
         HeadersHere { height, total_work: self.chain.tip.total_work(), locator, pivot }
     }
 
@@ -349,6 +351,10 @@ impl World {
                 self.after(soon, RestoreEvent::HeadersTaken { job, refusal, here: self.here.facts() });
             }
             RestoreAction::BeginState => {
+                let pivot = self.here.facts().pivot;
+                if self.here.pivot.take_if(|kept| Some(*kept) != pivot).is_some() {
+                    self.here.runs.clear();
+                }
                 let progress = self.here.progress();
                 self.after(soon, RestoreEvent::StateBegun { progress });
             }

@@ -1,0 +1,142 @@
+//! Nodes that begin with a snapshot of the accounts instead of with block 0.
+
+use cairn_ledger::testing::{key, payment};
+use cairn_rpc::methods::NetClient;
+use cairn_rpc::types::{SyncPhase, Trust};
+use cairn_tests::node::Node;
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{cluster::agree, network::TestNetwork, wide::founding_payment};
+use std::sync::Arc;
+
+/// Between two snapshots of these chains.
+const EVERY: u64 = 40;
+/// Their length: the last snapshot is not deep enough yet, the one before it is.
+const BLOCKS: u64 = 3 * EVERY + 7;
+/// The block at which a new node begins.
+const PIVOT: u64 = 2 * EVERY;
+const FROM_SNAPSHOT: &str = "--sync.from=snapshot";
+/// What is below the snapshot is not fetched later, either.
+const PRUNES: &str = "--storage.keep_blocks=288";
+
+/// A node with a chain of that length and some ten thousand accounts, which holds its snapshots.
+async fn holder(network: &Arc<TestNetwork>) -> Node {
+    let node = Node::start(network, "holder", &[]).await;
+    for sender in 0..10 {
+        node.submit(&founding_payment(network.spec(), sender, 0)).await;
+    }
+    node.generate(BLOCKS - EVERY, 0).await;
+    node.submit(&payment(network.spec(), &key(1), 1, key(200).address(), 5, 1_000)).await;
+    node.generate(EVERY, 0).await;
+    until("the snapshot of the pivot is whole", LATER, async || {
+        let info = node.info().await;
+        (info.accounts > 8_192 && info.snapshots.iter().any(|held| held.height == PIVOT)).then_some(())
+    })
+    .await;
+    node
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_node_begins_with_a_snapshot_and_follows_the_chain() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let holder = holder(&network).await;
+    let address = holder.address().await;
+    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
+    agree(&[&holder, &new]).await;
+    let (info, theirs) = (new.info().await, holder.info().await);
+    assert_eq!((info.lowest_body, info.trust, info.accounts), (PIVOT + 1, Trust::Work, theirs.accounts));
+    assert_eq!((theirs.lowest_body, theirs.trust), (0, Trust::Full), "the control executed all");
+    assert_eq!((info.state_root, info.sync.snapshot), (theirs.state_root, None));
+    for account in [0, 1, 200] {
+        assert_eq!(new.account(account).await, holder.account(account).await);
+    }
+    // What it fetched of blocks is what is above the pivot.
+    let bodies = holder.traffic(&new.info().await.peer_id, "snapshot").await.expect("they are connected");
+    assert!(bodies.1 > 8_192 * 80, "{bodies:?}");
+    // It goes on like any other, after a restart, too.
+    holder.generate(3, 0).await;
+    agree(&[&holder, &new]).await;
+    new.kill_9();
+    new.restart().await;
+    holder.generate(2, 0).await;
+    new.has_peers(1).await;
+    agree(&[&holder, &new]).await;
+    assert_eq!(new.info().await.lowest_body, PIVOT + 1);
+}
+
+/// It takes the accounts from whom they are, and gives them on: the next new node needs nobody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holders_of_a_snapshot_are_found_in_the_dht_and_who_began_with_it_gives_it_on() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let mut holder = holder(&network).await;
+    let address = holder.address().await;
+    let second = Node::start(&network, "second", &[FROM_SNAPSHOT, PRUNES, "--network.boot_nodes", &address]).await;
+    agree(&[&holder, &second]).await;
+    let held = holder.info().await.snapshots;
+    let root = held.iter().find(|held| held.height == PIVOT).map(|held| held.state_root).expect("it is held");
+    let expected = holder.info().await.peer_id;
+    until("the holder is found", LATER, async || {
+        let found = second.rpc().find_providers(Some("snapshot".to_owned()), Some(root)).await.ok()?;
+        found.iter().any(|provider| provider.peer_id == expected).then_some(())
+    })
+    .await;
+    assert!(holder.terminate().await.success());
+    let address = second.address().await;
+    let third = Node::start(&network, "third", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
+    agree(&[&second, &third]).await;
+    assert_eq!((third.info().await.lowest_body, third.info().await.trust), (PIVOT + 1, Trust::Work));
+}
+
+/// Where the chain is too short, or nobody holds a snapshot, all blocks are fetched, and the log says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_snapshot_all_blocks_are_fetched_and_the_log_says_why() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let short = Node::start(&network, "short", &[]).await;
+    short.generate(2 * EVERY - 1, 0).await;
+    let address = short.address().await;
+    let new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    agree(&[&short, &new]).await;
+    assert_eq!((new.info().await.lowest_body, new.info().await.trust), (0, Trust::Full));
+    assert!(new.log().contains("the chain is too short to begin with a snapshot: fetching all blocks"));
+
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let poor = Node::start(&network, "poor", &["--storage.snapshots=false"]).await;
+    poor.generate(BLOCKS, 0).await;
+    let address = poor.address().await;
+    let new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    until("it says that nobody holds the accounts", LATER, async || {
+        let sync = new.info().await.sync;
+        (sync.phase == SyncPhase::Stalled && sync.snapshot.is_some_and(|snapshot| snapshot.height == PIVOT))
+            .then_some(sync.reason?.contains(&format!("after block {PIVOT}")))
+            .filter(|says| *says)
+    })
+    .await;
+    until("it fetches all blocks", LATER * 2, async || {
+        let info = new.info().await;
+        (info.height == BLOCKS && info.sync.phase == SyncPhase::CaughtUp).then_some(())
+    })
+    .await;
+    assert_eq!((new.info().await.lowest_body, new.info().await.trust), (0, Trust::Full));
+    let reason = format!("no peer sends the accounts as they were after block {PIVOT}: fetching all blocks");
+    assert!(new.log().contains(&reason), "{}", new.log());
+}
+
+/// Killed at whatever moment, it comes to the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restore_that_is_killed_again_and_again_ends_where_it_should() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let holder = holder(&network).await;
+    let address = holder.address().await;
+    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
+    for wait in [2_000_u64, 4_000, 5_000, 5_200, 5_400, 5_800] {
+        let (begun, millis) = (std::time::Instant::now(), u128::from(wait));
+        until("the moment has come", SOON, async || (begun.elapsed().as_millis() >= millis).then_some(())).await;
+        new.kill_9();
+        new.restart().await;
+    }
+    agree(&[&holder, &new]).await;
+    let info = new.info().await;
+    assert_eq!(
+        (info.lowest_body, info.trust, info.state_root),
+        (PIVOT + 1, Trust::Work, holder.info().await.state_root)
+    );
+}
