@@ -83,7 +83,7 @@ fn start(
     let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
     let precheck = writer.precheck.clone();
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
-    let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new() };
+    let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new(), installing: None };
     let (ended_sender, ended) = oneshot::channel();
     let spawned = runtime::spawn_thread("chain", async {
         // Whoever waited for the end may be gone already.
@@ -314,7 +314,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn finish_restore(&self, restore: Restore) -> Result<bool, Stopped> {
-        self.ask(move |actor| actor.finish_restore(&restore)).await
+        self.mailbox.ask(|answer| Message::Ask(Box::new(|actor| actor.begin_install(restore, answer)))).await
     }
 
     /// Takes in some of the blocks that were not executed here from a chain that has executed them; the height of the lowest

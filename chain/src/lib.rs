@@ -87,7 +87,7 @@ pub use precheck::{BlockBody, SharedChecks};
 pub use read::{
     HISTORY_BEHIND, HistoryPage, HistoryQuery, MinedTransaction, NoHistory, ProvenTip, Reader, Touched, UnknownBlock,
 };
-pub use snapshot::{KEPT_SNAPSHOTS, Restore, RestoreRefusal, SnapshotInfo, StateProgress};
+pub use snapshot::{Restore, RestoreRefusal, SnapshotInfo, StateProgress};
 pub use state::KEPT_STATES;
 pub use verdict::{Misbehaviour, Origin, PeerNumber, Verdict};
 

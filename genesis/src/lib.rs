@@ -70,7 +70,7 @@ pub struct Defaults {
     pub snapshot_every: NonZeroU64,
 }
 
-/// Two days of the main network.
+/// A day of the main network.
 fn default_snapshot_every() -> NonZeroU64 {
     const { NonZeroU64::new(2_880).expect("not zero") }
 }

@@ -9,11 +9,14 @@
 //! 1. The node's own chain is not touched until the second has executed all blocks up to the snapshot's.
 //! 2. A history that breaks a rule ends the node with a sentence: what it served rested on nothing but work.
 //! 3. A crash costs nothing: the second chain goes on where it was.
+//! 4. The second chain can be made again: whatever else goes wrong with it, or where there is no room for two, it goes,
+//!    and the node stays as it is.
 
-use cairn_chain::ChainHandle;
+use crate::system::disk_budget::BudgetHandle;
 use cairn_chain::store::DbOptions;
+use cairn_chain::{ChainHandle, Reader, StoreError};
 use cairn_common::tasks::{Shutdown, TaskError};
-use cairn_common::{mailbox::Stopped, runtime, tasks};
+use cairn_common::{mailbox::Stopped, runtime, runtime::JoinError, tasks};
 use cairn_ledger::units::Height;
 use cairn_network::{NetworkHandle, sync};
 use std::path::{Path, PathBuf};
@@ -28,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const MEMORY_PART: u64 = 4;
 /// For what its database has read, and written lately.
 const CACHE_BYTES: usize = 8 << 20;
+/// The most files that it has open.
+pub const OPEN_FILES: i32 = 64;
 
 /// What the task stands on.
 pub struct HistoryParts {
@@ -41,6 +46,8 @@ pub struct HistoryParts {
     pub network: NetworkHandle,
     /// What is told of peers.
     pub events: sync::EventFork,
+    /// How much room there is.
+    pub budget: BudgetHandle,
     /// Where the second database is, while there is one.
     pub directory: PathBuf,
 }
@@ -66,7 +73,9 @@ pub fn spawn(parts: HistoryParts, shutdown: Shutdown) -> (HistoryHandle, JoinHan
 enum Ended {
     /// The node is stopping.
     Stopping,
-    /// Something failed.
+    /// The second chain is of no use, or there is no room for it.
+    GivenUp(String),
+    /// Something is wrong with what the node has served.
     Failed(TaskError),
 }
 
@@ -76,8 +85,16 @@ impl From<Stopped> for Ended {
     }
 }
 
-fn failed(reason: String) -> Ended {
-    Ended::Failed(TaskError::Failed { name: NAME, reason, storage: false })
+impl From<StoreError> for Ended {
+    fn from(error: StoreError) -> Self {
+        Self::GivenUp(error.to_string())
+    }
+}
+
+impl From<JoinError> for Ended {
+    fn from(error: JoinError) -> Self {
+        Self::Failed(TaskError::Panicked { name: NAME, reason: error.to_string() })
+    }
 }
 
 async fn run(
@@ -95,12 +112,16 @@ async fn run(
         Err(ended) => Err(ended),
     };
     match ended {
-        Ok(()) | Err(Ended::Stopping) => {
-            shutdown.requested().await;
-            Ok(())
-        }
-        Err(Ended::Failed(error)) => Err(error),
+        Err(Ended::Failed(error)) => return Err(error),
+        Err(Ended::GivenUp(reason)) => tracing::warn!(
+            target: "cairn::node",
+            reason,
+            "the blocks below the snapshot are not executed; restart the node to have it tried again"
+        ),
+        Ok(()) | Err(Ended::Stopping) => {}
     }
+    shutdown.requested().await;
+    Ok(())
 }
 
 /// Waits until the chain has begun with a snapshot; `None` where it has begun with block 0.
@@ -108,14 +129,12 @@ async fn wait_for_restore(parts: &HistoryParts) -> Result<Option<Height>, Ended>
     let mut tip = parts.chain.watch_tip();
     loop {
         let reader = parts.chain.reader().clone();
-        let restored = runtime::blocking(move || reader.restored()).await;
-        let restored =
-            restored.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let restored = runtime::blocking(move || reader.restored()).await??;
         if restored.is_some() {
             return Ok(restored);
         }
         if tip.borrow_and_update().height() > Height::GENESIS {
-            remove(&parts.directory)?;
+            remove(&parts.directory);
             return Ok(None);
         }
         tip.changed().await.map_err(|_| Ended::Stopping)?;
@@ -133,15 +152,20 @@ async fn check(
     let options = DbOptions {
         cache_bytes: CACHE_BYTES,
         write_buffer_bytes: CACHE_BYTES,
+        max_open_files: OPEN_FILES,
         address_index: false,
         account_bytes: parts.options.account_bytes.map(|bytes| bytes / MEMORY_PART),
         keep_snapshots: false,
         from_snapshot: false,
         ..parts.options
     };
-    let opened = runtime::blocking(move || cairn_chain::spawn(spec, &path, options)).await;
-    let (history, writer) =
-        opened.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+    let opening = runtime::blocking(move || cairn_chain::spawn(spec, &path, options));
+    let opened = tokio::select! {
+        () = stop.requested() => return Err(Ended::Stopping),
+        opened = opening => opened?,
+    };
+    // What cannot be opened is made again, by the next start.
+    let (history, writer) = opened.inspect_err(|_| remove(&parts.directory))?;
     tracing::info!(target: "cairn::node", pivot = pivot.get(), "executing the blocks below the snapshot, from block 0, aside");
     let work = execute(parts, pivot, &history, told);
     let executed = tokio::select! {
@@ -151,30 +175,36 @@ async fn check(
     told.send_replace(None);
     // What it has is on the disk then, and it goes on from there.
     history.stop().await;
-    writer.ended().await.map_err(|error| failed(error.to_string()))?;
-    if executed? {
-        drop(history);
-        remove(&parts.directory)?;
+    let ended = writer.ended().await;
+    drop(history);
+    if matches!(executed, Ok(()) | Err(Ended::GivenUp(_))) || ended.is_err() {
+        remove(&parts.directory);
     }
-    Ok(())
+    ended?;
+    executed
 }
 
-/// Synchronises the second chain up to the pivot, and has the blocks taken in; whether all were.
+/// Synchronises the second chain up to the pivot, and has the blocks taken in.
 async fn execute(
     parts: &HistoryParts,
     pivot: Height,
     history: &ChainHandle,
     told: &watch::Sender<Option<Height>>,
-) -> Result<bool, Ended> {
+) -> Result<(), Ended> {
     let (switch, shutdown) = tasks::shutdown();
     let rules = sync::Rules { is_own: false, ..parts.rules.clone() };
     let events = parts.events.another().await;
-    let (_, syncing) = sync::spawn(rules, history.clone(), parts.network.clone(), events, shutdown);
-    let reached = reach(parts, pivot, history, told).await;
+    let (_, mut syncing) = sync::spawn(rules, history.clone(), parts.network.clone(), events, shutdown);
+    tokio::select! {
+        reached = reach(parts, pivot, history, told) => reached?,
+        ended = &mut syncing => {
+            let reason = ended?.err().map_or_else(|| String::from("its synchronisation has ended"), |error| error.to_string());
+            return Err(Ended::GivenUp(reason));
+        }
+    }
     switch.request();
-    // How it ended says nothing more than what the chain says.
+    // All it was for is here.
     let _ = syncing.await;
-    reached?;
     adopt(parts, history).await
 }
 
@@ -190,34 +220,35 @@ async fn reach(
         told.send_replace(Some(at.min(pivot)));
         let next = at.saturating_add(1).min(pivot);
         let (own, theirs) = (parts.chain.reader().clone(), history.reader().clone());
-        let compared = runtime::blocking(move || -> Result<_, cairn_chain::StoreError> {
-            let ids = |reader: &cairn_chain::Reader, height| {
-                Ok::<_, cairn_chain::StoreError>(reader.header_at(height)?.map(|header| header.id()))
-            };
-            Ok((ids(&own, pivot)? == ids(&theirs, pivot)?, ids(&own, next)?))
+        let compare = runtime::blocking(move || -> Result<_, StoreError> {
+            let id = |reader: &Reader, height| Ok::<_, StoreError>(reader.header_at(height)?.map(|header| header.id()));
+            Ok((id(&own, pivot)? == id(&theirs, pivot)?, id(&own, next)?))
         });
-        let (is_reached, next_id) =
-            compared.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
+        let (is_reached, next_id) = compare.await??;
         if is_reached {
             return Ok(());
         }
         if let Some(id) = next_id
             && let Some(error) = history.refusal(id).await?
         {
-            return Err(failed(format!(
+            let reason = format!(
                 "block {next} of the chain that this node began with breaks a rule: {error}; most of the work was spent on \
                  an invalid history: delete db/ and history/ in the data directory, and start with sync.from = genesis"
-            )));
+            );
+            return Err(Ended::Failed(TaskError::Failed { name: NAME, reason, storage: false }));
+        }
+        if parts.budget.is_nearly_full() {
+            return Err(Ended::GivenUp(String::from("there is no room on the disk for a second chain")));
         }
         runtime::sleep(LOOK_EVERY).await;
     }
 }
 
-/// Has the blocks taken in, some at a time; whether all were.
-async fn adopt(parts: &HistoryParts, history: &ChainHandle) -> Result<bool, Ended> {
+/// Has the blocks taken in, some at a time.
+async fn adopt(parts: &HistoryParts, history: &ChainHandle) -> Result<(), Ended> {
     loop {
         match parts.chain.adopt_history(history.reader()).await? {
-            Some(Height::GENESIS) => return Ok(true),
+            Some(Height::GENESIS) => return Ok(()),
             Some(_) => {}
             // A reorganisation is under way.
             None => runtime::sleep(LOOK_EVERY).await,
@@ -225,11 +256,12 @@ async fn adopt(parts: &HistoryParts, history: &ChainHandle) -> Result<bool, Ende
     }
 }
 
-fn remove(directory: &Path) -> Result<(), Ended> {
+/// Removes the second chain, where there is one.
+pub fn remove(directory: &Path) {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(failed(format!("cannot remove {}: {error}", directory.display())))
+            tracing::warn!(target: "cairn::node", path = %directory.display(), %error, "cannot be removed, and is of no use");
         }
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) | Err(_) => {}
     }
 }

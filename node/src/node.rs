@@ -244,8 +244,12 @@ async fn start_parts(
         chain: chain.clone(),
         network: network.clone(),
         events: fork,
+        budget: budget.clone(),
         directory: data_dir.history(),
     };
+    if !executes_history {
+        history::remove(&parts.directory);
+    }
     let history = executes_history.then(|| execute_history(parts, tasks));
 
     let (switch, shutdown) = tasks::shutdown();

@@ -135,10 +135,7 @@ impl Reader {
     }
 
     /// A run of a snapshot that is held; `None` where it is not, or has no such run.
-    ///
-    /// # Errors
-    /// A failing store, or a damaged run.
-    pub fn state_run(&self, state_root: &Hash, number: u64) -> Result<Option<StateRun>, StoreError> {
+    pub fn state_run(&self, state_root: &Hash, number: u64) -> Option<StateRun> {
         self.snapshots.run(&self.store(), state_root, number)
     }
 

@@ -1,6 +1,6 @@
 //! How the writer makes a snapshot: while nobody asks it anything, a run at a time.
 
-use super::{Held, KEPT_SNAPSHOTS};
+use super::Held;
 use crate::store::schema::{LeavesByRun, RunKey, SnapshotRecord, UndoLeaves};
 use crate::store::{ChainStore, Durability, StoreError};
 use cairn_ledger::accounts::{Leaf, RUN_LEAVES, RunLeaves, StateRun, run_root};
@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::watch;
 
 /// Of so many accounts at most it is remembered what they were at the height of a snapshot that is begun later.
-const MAX_CHANGED: usize = 1 << 20;
+const MAX_CHANGED: usize = 1 << 18;
 
 /// What makes snapshots, and knows which are held.
 pub(crate) struct SnapshotMaker {
@@ -17,8 +17,8 @@ pub(crate) struct SnapshotMaker {
     held: watch::Sender<Arc<Vec<Held>>>,
     /// Whether a block has come since it was last looked whether a snapshot is due.
     looks: bool,
-    /// The last block for which one was begun, or could not be.
-    begun: Option<BlockId>,
+    /// The last blocks for which one was begun, or could not be.
+    begun: [Option<BlockId>; 2],
     making: Option<Making>,
 }
 
@@ -59,7 +59,7 @@ impl SnapshotMaker {
     /// What makes a snapshot every so many blocks, or only keeps those that are stored; and which are held.
     pub(crate) fn new(store: &ChainStore, every: u64) -> Result<(Self, watch::Receiver<Arc<Vec<Held>>>), StoreError> {
         let (held, receiver) = watch::channel(Arc::new(stored(store)?));
-        Ok((Self { every, held, looks: true, begun: None, making: None }, receiver))
+        Ok((Self { every, held, looks: true, begun: [None; 2], making: None }, receiver))
     }
 
     /// Notes that the chain has moved.
@@ -105,21 +105,43 @@ impl SnapshotMaker {
         {
             self.making = None;
         }
-        for held in self.held.borrow().clone().iter() {
+        // Not borrowed any more when one is dropped.
+        let all = self.held.borrow().clone();
+        for held in all.iter() {
             if is_stale(held.height, &held.block)? {
                 self.drop(store, held.height)?;
             }
         }
         let tip = store.expect_header(&store.tip()?)?.header().height.get();
-        let due = tip.checked_rem(self.every).map_or(0, |above| tip.saturating_sub(above));
-        // One that others are two periods above is of no use to anybody.
-        if due == 0 || best.get() >= due.saturating_add(self.every.saturating_mul(2)) {
+        let newest = tip.checked_rem(self.every).map_or(0, |above| tip.saturating_sub(above));
+        self.drop_old(store, tip, newest)?;
+        // The one before may have been made by nobody here: those who begin now take that one.
+        for due in [newest.saturating_sub(self.every), newest] {
+            // One that others are two periods above is of no use to anybody.
+            let is_late = best.get() >= due.saturating_add(self.every.saturating_mul(2));
+            if due == 0 || is_late || self.making.is_some() {
+                continue;
+            }
+            let block = store.header_on_chain(Height::new(due))?.id();
+            if !self.begun.contains(&Some(block)) {
+                self.begun = [self.begun[1], Some(block)];
+                self.making = begin(store, Height::new(due), Height::new(tip))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what is older than the last two, once the newest is half a period old: whoever fetches it then has had half a
+    /// period for it.
+    fn drop_old(&self, store: &ChainStore, tip: u64, newest: u64) -> Result<(), StoreError> {
+        if tip < newest.saturating_add(self.every / 2) {
             return Ok(());
         }
-        let height = Height::new(due);
-        let block = store.header_on_chain(height)?;
-        if self.begun.replace(block.id()) != Some(block.id()) {
-            self.making = begin(store, height, Height::new(tip))?;
+        let all = self.held.borrow().clone();
+        for held in all.iter() {
+            if held.height.get().saturating_add(self.every) < newest {
+                self.drop(store, held.height)?;
+            }
         }
         Ok(())
     }
@@ -132,12 +154,9 @@ impl SnapshotMaker {
         store.put_snapshot(&mut batch, made.height, &record);
         batch.write(Durability::Synced)?;
         tracing::info!(target: "cairn::chain", height = made.height.get(), accounts = record.count - 1, "made a snapshot of the accounts");
-        self.hold_stored(store)?;
-        let list = self.held.borrow().clone();
-        for old in list.iter().take(list.len().saturating_sub(KEPT_SNAPSHOTS)) {
-            self.drop(store, old.height)?;
-        }
-        Ok(())
+        // The other one may be due.
+        self.looks = true;
+        self.hold_stored(store)
     }
 
     /// Gives up all, whole or not; whether there were any.
@@ -147,13 +166,17 @@ impl SnapshotMaker {
     pub(crate) fn drop_all(&mut self, store: &ChainStore) -> Result<bool, StoreError> {
         self.making = None;
         let all = store.snapshots()?;
+        // What is being fetched from others is not this node's to give.
+        if store.has_restored_headers()? {
+            return Ok(false);
+        }
         all.iter().try_for_each(|(height, _)| self.drop(store, *height))?;
         Ok(!all.is_empty())
     }
 
     /// Nobody is told of it any more before it goes.
     fn drop(&self, store: &ChainStore, height: Height) -> Result<(), StoreError> {
-        let stays = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();
+        let stays: Vec<_> = self.held.borrow().iter().filter(|held| held.height != height).cloned().collect();
         self.held.send_replace(Arc::new(stays));
         store.drop_snapshot(height)
     }

@@ -26,19 +26,40 @@ pub(crate) mod install;
 mod make;
 mod restore;
 
+pub(crate) use install::Install;
 pub(crate) use make::SnapshotMaker;
-pub(crate) use restore::remove;
 pub use restore::{Restore, RestoreRefusal, StateProgress};
 
 use crate::store::schema::{LeavesByRun, RootByRun, RunKey, SnapshotRecord};
-use crate::store::{ChainStore, StoreError};
+use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::accounts::{RunTree, StateRun, run_root};
 use cairn_ledger::{BlockId, Hash, Height};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::watch;
 
-/// So many whole snapshots are kept.
-pub const KEPT_SNAPSHOTS: usize = 2;
+/// Puts in order, before anything is read, what a crash or other settings have left of snapshots. None of it is worth
+/// more than itself: what cannot be read is removed.
+pub(crate) fn prepare(store: &ChainStore, options: DbOptions) -> Result<(), StoreError> {
+    if let Some(mut install) = Install::take_up(store)? {
+        while !install.step(store)? {}
+    }
+    let is_fresh = store.id_at(Height::new(1))?.is_none();
+    let goes_on = options.from_snapshot && is_fresh && store.restored_tip().is_ok();
+    if !goes_on && store.has_restored_headers()? {
+        restore::remove(store)?;
+    }
+    for (height, record) in store.snapshots()?.into_iter().filter(|(_, record)| record.is_whole) {
+        let unusable = if options.keep_snapshots { Held::load(store, height, &record).err() } else { None };
+        if let Some(error) = &unusable {
+            tracing::warn!(target: "cairn::chain", height = height.get(), %error, "removing a damaged snapshot");
+        }
+        if unusable.is_some() || !options.keep_snapshots {
+            store.drop_snapshot(height)?;
+        }
+    }
+    Ok(())
+}
 
 /// A snapshot that is held whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +79,8 @@ pub(crate) struct Held {
     pub(crate) block: BlockId,
     state_root: Hash,
     tree: Arc<RunTree>,
+    /// Whether a run of it could not be read, or is not what it was.
+    is_damaged: Arc<AtomicBool>,
 }
 
 impl Held {
@@ -69,7 +92,20 @@ impl Held {
         if got != expected {
             return Err(StoreError::StateMismatch { got, expected });
         }
-        Ok(Self { height, block: record.block, state_root: expected, tree: Arc::new(tree) })
+        let (tree, is_damaged) = (Arc::new(tree), Arc::default());
+        Ok(Self { height, block: record.block, state_root: expected, tree, is_damaged })
+    }
+
+    fn is_damaged(&self) -> bool {
+        self.is_damaged.load(Ordering::Relaxed)
+    }
+
+    /// From now on nobody is told of it.
+    fn note_damage<T>(&self, error: &StoreError) -> Option<T> {
+        if !self.is_damaged.swap(true, Ordering::Relaxed) {
+            tracing::warn!(target: "cairn::chain", height = self.height.get(), %error, "a snapshot is damaged, and is given to nobody any more");
+        }
+        None
     }
 
     fn info(&self) -> SnapshotInfo {
@@ -96,27 +132,22 @@ pub(crate) struct Snapshots {
 impl Snapshots {
     /// The lowest first.
     pub(crate) fn list(&self) -> Vec<SnapshotInfo> {
-        self.held.borrow().iter().map(Held::info).collect()
+        self.held.borrow().iter().filter(|held| !held.is_damaged()).map(Held::info).collect()
     }
 
-    /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked: a
-    /// damaged run is never sent.
-    pub(crate) fn run(
-        &self,
-        store: &ChainStore,
-        state_root: &Hash,
-        number: u64,
-    ) -> Result<Option<StateRun>, StoreError> {
-        let held = self.held.borrow().iter().find(|held| held.state_root == *state_root).cloned();
-        let Some((held, expected)) = held.and_then(|held| Some((held.clone(), held.tree.run_root(number)?))) else {
-            return Ok(None);
+    /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked, and a
+    /// damaged snapshot is given no more: it is only a copy.
+    pub(crate) fn run(&self, store: &ChainStore, state_root: &Hash, number: u64) -> Option<StateRun> {
+        let held = self.held.borrow().iter().find(|held| held.state_root == *state_root).cloned()?;
+        let expected = held.tree.run_root(number).filter(|_| !held.is_damaged())?;
+        let leaves = match store.run_leaves(RunKey { height: held.height, number }) {
+            // It may have gone in this moment.
+            Ok(leaves) => leaves?,
+            Err(error) => return held.note_damage(&error),
         };
-        let key = RunKey { height: held.height, number };
-        // It may have gone in this moment.
-        let Some(leaves) = store.run_leaves(key)? else { return Ok(None) };
         if run_root(held.tree.count(), &leaves) != expected {
-            return Err(StoreError::corrupt::<LeavesByRun>(format!("{} of {}", number, held.height)));
+            return held.note_damage(&StoreError::corrupt::<LeavesByRun>(format!("{number} of {}", held.height)));
         }
-        Ok(held.tree.run(number, leaves))
+        held.tree.run(number, leaves)
     }
 }

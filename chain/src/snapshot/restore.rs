@@ -7,7 +7,8 @@ use crate::store::{ChainStore, Durability, StoreError};
 use cairn_ledger::accounts::{StateRun, run_root};
 use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{BlockId, ChainContext, ChainSpec, Header, HeaderError, Height, LinkedHeader, Timestamp, Work};
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
 /// A restore under way. What came of it is in the database, in tables that nothing else reads: a crash costs the last
 /// moments of it at most. All that it does blocks on the disk.
@@ -17,6 +18,8 @@ pub struct Restore {
     every: u64,
     tip: ChainContext,
     state: Option<PartialState>,
+    /// While it is there, the writer leaves the chain at block 0.
+    token: Arc<()>,
 }
 
 /// What is here of the accounts.
@@ -51,7 +54,12 @@ impl Restore {
     /// What is here of a restore; nothing yet of a new one.
     pub(crate) fn open(store: Arc<ChainStore>, spec: Arc<ChainSpec>, every: u64) -> Result<Self, StoreError> {
         let tip = store.restored_tip()?;
-        Ok(Self { store, spec, every, tip, state: None })
+        Ok(Self { store, spec, every, tip, state: None, token: Arc::default() })
+    }
+
+    /// What tells whether it is still there.
+    pub(crate) fn token(&self) -> Weak<()> {
+        Arc::downgrade(&self.token)
     }
 
     /// The height of the last header.
@@ -109,6 +117,14 @@ impl Restore {
         Ok(Ok(()))
     }
 
+    /// A block that is known here as the parent of others; `None` for any other.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn context_of(&self, header: &Header) -> Result<Option<ChainContext>, StoreError> {
+        self.parent_of(header)
+    }
+
     /// The known block before a header.
     fn parent_of(&self, header: &Header) -> Result<Option<ChainContext>, StoreError> {
         if header.parent == self.tip.id() {
@@ -126,11 +142,10 @@ impl Restore {
     /// # Errors
     /// A failing store.
     pub fn pivot(&self) -> Result<Option<LinkedHeader>, StoreError> {
-        let newest = self.height().get().saturating_sub(self.every);
-        let newest = newest.checked_rem(self.every).map_or(0, |above| newest.saturating_sub(above));
         for (height, record) in self.store.snapshots()? {
-            // Two are kept by others: the newest, and the one before.
-            let is_offered = height.get() >= newest && height <= self.height();
+            // Two are kept by others, and the one before until the newest is half a period old.
+            let kept = self.every.saturating_mul(2).saturating_add(self.every / 2);
+            let is_offered = height <= self.height() && height.get().saturating_add(kept) > self.height().get();
             if is_offered && !record.is_whole {
                 let header = self.store.expect_restored_header(height)?;
                 if header.id() == record.block {
@@ -138,6 +153,8 @@ impl Restore {
                 }
             }
         }
+        let newest = self.height().get().saturating_sub(self.every);
+        let newest = newest.checked_rem(self.every).map_or(0, |above| newest.saturating_sub(above));
         if newest == 0 {
             return Ok(None);
         }

@@ -72,6 +72,9 @@ impl ChainStore {
         if !store.is_identified(spec)? {
             return Err(StoreError::missing::<Meta>("identity"));
         }
+        if store.restoring()?.is_some() {
+            return Err(StoreError::Restoring);
+        }
         store.load_lowest()?;
         Ok(store)
     }

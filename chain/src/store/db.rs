@@ -9,7 +9,7 @@ use super::schema;
 use cairn_ledger::codec::encode_onto;
 use std::{ops::Deref, path::Path, sync::Arc};
 
-/// Blocks from one snapshot to the next, where a network's file says nothing else: two days of the main network.
+/// Blocks from one snapshot to the next, where a network's file says nothing else: a day of the main network.
 pub const SNAPSHOT_EVERY: u64 = 2_880;
 
 /// What the database keeps besides the chain, and how much memory and how many files it may use.

@@ -54,6 +54,9 @@ pub enum StoreError {
         (expected >> 20) + 1
     )]
     NoMemory { accounts: u64, got: u64, expected: u64 },
+    /// A crash has interrupted the installation of a snapshot: nothing is to be read of the chain.
+    #[error("the accounts of a snapshot are only half in their place: start the node, which goes on with it")]
+    Restoring,
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch { got: Hash, expected: Hash },
@@ -84,6 +87,7 @@ impl StoreError {
             | Self::Pruned { .. }
             | Self::ForkPruned { .. }
             | Self::NoMemory { .. }
+            | Self::Restoring
             | Self::Workers { .. } => false,
         }
     }

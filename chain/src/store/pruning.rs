@@ -10,7 +10,7 @@ use super::schema::{
     BlockKey, BodyByBlock, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TxLocation, UndoByBlock,
 };
 use super::{ChainStore, Durability, StoreError};
-use cairn_ledger::Height;
+use cairn_ledger::{Height, block::block_size};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -99,18 +99,23 @@ impl ChainStore {
         Ok(true)
     }
 
-    /// Takes in up to so many blocks below the lowest that is here, the highest first, from the database of a chain that has
+    /// Takes in up to so many blocks, of about so many bytes, below the lowest that is here, the highest first, from the database of a chain that has
     /// executed them; the lowest that is here then. All that it says of them is the same as if they had been executed here.
     ///
     /// # Errors
     /// A failing or corrupt database, also where the other does not have one of them.
-    pub(crate) fn adopt_below(&self, other: &Self, blocks: u64) -> Result<Height, StoreError> {
+    pub(crate) fn adopt_below(&self, other: &Self, blocks: u64, bytes: usize) -> Result<Height, StoreError> {
         let lowest = self.lowest.get();
-        let to = Height::new(lowest.get().saturating_sub(blocks).max(1));
+        let last = lowest.get().saturating_sub(blocks).max(1);
         let (mut bodies, mut places) = (self.batch(0), self.batch(0));
-        for height in (to.get()..lowest.get()).rev().map(Height::new) {
+        let (mut to, mut taken) = (lowest, 0);
+        for height in (last..lowest.get()).rev().map(Height::new) {
+            if taken >= bytes {
+                break;
+            }
             let header = self.header_on_chain(height)?;
             let body = other.expect_body(&header)?;
+            (to, taken) = (height, taken + block_size(body.iter()));
             bodies.put::<BodyByBlock>(&BlockKey::from(&header), &body);
             bodies.put::<UndoByBlock>(&BlockKey::from(&header), &other.undo(&header)?);
             for (transaction, place) in body.iter().zip(0..) {

@@ -78,7 +78,8 @@ impl ChainStore {
         batch.delete::<SnapshotByHeight>(&height);
         batch.delete_range::<LeavesByRun>(&from, &to);
         batch.delete_range::<RootByRun>(&from, &to);
-        batch.write(Durability::Buffered)?;
+        // Files go at once: what is gone must not be taken for damage after a power cut.
+        batch.write(Durability::Synced)?;
         self.db.free_range::<LeavesByRun>(&from, &to)?;
         self.db.free_range::<RootByRun>(&from, &to)
     }
@@ -132,6 +133,14 @@ impl ChainStore {
         headers.take_while(move |header| header.as_ref().map_or(true, |header| header.header().height <= last))
     }
 
+    /// Whether there are headers of a restore.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn has_restored_headers(&self) -> Result<bool, StoreError> {
+        Ok(self.db.last_key::<RestoredHeader>()?.is_some())
+    }
+
     /// The last header of a restore under way as the parent of others: block 0 where there is none.
     ///
     /// # Errors
@@ -171,7 +180,7 @@ impl ChainStore {
         let (from, to) = (Height::GENESIS, Height::new(u64::MAX));
         let mut batch = self.batch(0);
         batch.delete_range::<RestoredHeader>(&from, &to);
-        batch.write(Durability::Buffered)?;
+        batch.write(Durability::Synced)?;
         self.db.free_range::<RestoredHeader>(&from, &to)
     }
 }

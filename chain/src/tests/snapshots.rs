@@ -1,8 +1,8 @@
 //! Snapshots of the accounts: made, given, and what a chain is that begins with one.
 
+use super::{BlockOutcome, HeaderOutcome};
 use super::{Branch, Fixture};
-use crate::snapshot::{Restore, RestoreRefusal, install};
-use crate::store::schema::{Meta, MetaKey, MetaRecord, SnapshotRecord};
+use crate::snapshot::{Install, Restore, RestoreRefusal};
 use crate::store::{ChainStore, DbOptions, Durability, StoreError};
 use cairn_ledger::accounts::StateRun;
 use cairn_ledger::testing::{self, key, pebbles};
@@ -40,16 +40,24 @@ fn chain(spec: &Arc<ChainSpec>, blocks: u64) -> Branch {
 }
 
 impl Fixture {
-    /// Waits until these snapshots are held, and no others.
+    /// Waits until these snapshots are held.
     async fn expect_snapshots(&self, heights: &[u64]) {
-        loop {
+        while !heights.iter().all(|height| self.holds(*height)) {
             self.chain.sync().await.expect("an answer");
-            let held = self.chain.reader().snapshots();
-            if held.iter().map(|held| held.height.get()).eq(heights.iter().copied()) {
-                return;
-            }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Waits until this one is not.
+    async fn expect_no_snapshot(&self, height: u64) {
+        while self.holds(height) {
+            self.chain.sync().await.expect("an answer");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn holds(&self, height: u64) -> bool {
+        self.chain.reader().snapshots().iter().any(|held| held.height.get() == height)
     }
 
     /// All runs of the snapshot at a height, each verified against the header.
@@ -62,7 +70,7 @@ impl Fixture {
         let runs = StateRun::runs(held.accounts + 1);
         assert!(runs > 1);
         let runs = (0..runs).map(|number| {
-            let run = reader.state_run(&root, number).expect("a read").expect("a run");
+            let run = reader.state_run(&root, number).expect("a run");
             run.verify(number, &root).expect("it proves itself");
             run
         });
@@ -127,8 +135,33 @@ async fn what_accounts_were_some_blocks_ago_is_what_a_snapshot_that_is_begun_lat
     node.chain.sync().await.expect("an answer");
     assert_eq!(node.chain.reader().snapshots(), []);
     let node = node.restart_with(makes()).await;
-    node.expect_snapshots(&[16]).await;
+    node.expect_snapshots(&[8, 16]).await;
+    node.runs(8);
     node.runs(16);
+}
+
+#[tokio::test]
+async fn a_snapshot_stays_until_two_newer_ones_are_there_and_the_last_is_half_a_period_old() {
+    let node = Fixture::on(network(), makes());
+    let branch = chain(&node.spec, 28);
+    for (blocks, newest) in [(8, 8), (16, 16), (27, 24)] {
+        node.import_all(&branch.blocks[..blocks]).await;
+        node.expect_snapshots(&[newest]).await;
+    }
+    assert!(node.holds(8), "whoever fetches it has time for it");
+    node.import_all(&branch.blocks).await;
+    node.expect_no_snapshot(8).await;
+    assert!(node.holds(16) && node.holds(24));
+}
+
+#[tokio::test]
+async fn snapshots_that_are_not_to_be_kept_are_removed() {
+    let node = Fixture::on(network(), makes());
+    node.import_all(&chain(&node.spec, 20).blocks).await;
+    node.expect_snapshots(&[8, 16]).await;
+    let node = node.restart_with(DbOptions { keep_snapshots: false, ..makes() }).await;
+    assert_eq!(node.chain.reader().snapshots(), []);
+    assert_eq!(node.chain.reader().store().snapshots().expect("a read"), []);
 }
 
 #[tokio::test]
@@ -153,7 +186,7 @@ async fn a_snapshot_of_a_branch_that_was_left_goes() {
         tokio::task::yield_now().await;
     }
     node.runs(16);
-    assert_eq!(node.chain.reader().state_run(&old, 0).expect("a read"), None);
+    assert_eq!(node.chain.reader().state_run(&old, 0), None);
 }
 
 #[tokio::test]
@@ -210,28 +243,44 @@ async fn headers_that_break_a_rule_or_do_not_follow_leave_a_restore_as_it_was() 
     assert_eq!(pivot.header().height.get(), 8);
 }
 
-/// A chain that has moved on has more than what a restore would put in its place.
+/// Nobody ends a restore with a block that everybody knows.
 #[tokio::test]
-async fn a_restore_is_refused_once_the_chain_has_moved() {
+async fn while_a_restore_is_under_way_the_chain_stays_at_block_0() {
+    let spec = network();
+    let node = Fixture::on(spec, restores());
+    let branch = chain(&node.spec, 2);
+    let restore = begin(&node).await;
+    assert_eq!(node.import(&branch.blocks[0]).await, BlockOutcome::Unwanted);
+    assert_eq!(node.chain.tip().height(), Height::GENESIS);
+    assert!(!node.chain.finish_restore(restore).await.expect("an answer"), "nothing is here");
+    node.import_all(&branch.blocks).await;
+    node.assert_at(&branch).await;
+}
+
+/// Blocks that were left long ago have more work than a chain that has just begun; they must not end it.
+#[tokio::test]
+async fn a_few_blocks_beside_the_pivot_do_not_stop_a_chain_that_has_just_begun() {
     let giver = Fixture::on(network(), makes());
     let branch = chain(&giver.spec, 30);
     giver.import_all(&branch.blocks).await;
     giver.expect_snapshots(&[16, 24]).await;
-    let node = Fixture::on(network(), restores());
-    let mut restore = begin(&node).await;
-    take_headers(&mut restore, &branch);
-    restore.begin_state().expect("the store works");
-    for run in giver.runs(16) {
-        restore.take_run(run).expect("the store works");
+    let mut stale = branch_to(&branch, 15);
+    stale.mine_many(3, 1);
+    let node = restored(&branch, giver.runs(16), restores(), 16).await;
+    for block in &stale.blocks[15..] {
+        // Those above what is ignored have no parent here.
+        if let HeaderOutcome::Linked(linked) = node.link(&block.header).await {
+            let import = node.chain.import(linked, block.body.clone()).await.expect("an import");
+            assert_eq!(import.outcome().await.expect("an outcome"), BlockOutcome::Waiting);
+        }
     }
-    node.import_all(&branch.blocks[..1]).await;
-    assert!(!node.chain.finish_restore(restore).await.expect("an answer"));
-    node.import_all(&branch.blocks[1..]).await;
+    assert_eq!(node.chain.tip().id, branch_to(&branch, 16).context.id());
+    node.import_all(&branch.blocks[16..]).await;
     node.assert_at(&branch).await;
 }
 
-/// A chain with the snapshot of a branch at block 16, and the rest of it.
-async fn restored(branch: &Branch, runs: Vec<StateRun>, options: DbOptions) -> Fixture {
+/// A chain with the snapshot of a branch at block 16, and the rest of it up to a height.
+async fn restored(branch: &Branch, runs: Vec<StateRun>, options: DbOptions, to: usize) -> Fixture {
     let node = Fixture::on(network(), options);
     let mut restore = begin(&node).await;
     take_headers(&mut restore, branch);
@@ -240,7 +289,7 @@ async fn restored(branch: &Branch, runs: Vec<StateRun>, options: DbOptions) -> F
         restore.take_run(run).expect("the store works");
     }
     assert!(node.chain.finish_restore(restore).await.expect("an answer"));
-    node.import_all(&branch.blocks[16..]).await;
+    node.import_all(&branch.blocks[16..to]).await;
     node
 }
 
@@ -249,11 +298,11 @@ async fn blocks_that_were_executed_elsewhere_make_a_restored_chain_as_any_other(
     let giver = Fixture::on(network(), DbOptions { address_index: true, ..makes() });
     let branch = chain(&giver.spec, 40);
     giver.import_all(&branch.blocks).await;
-    giver.expect_snapshots(&[32, 40]).await;
     let early = Fixture::on(network(), makes());
     early.import_all(&branch.blocks[..24]).await;
     early.expect_snapshots(&[16, 24]).await;
-    let node = restored(&branch_to(&branch, 30), early.runs(16), DbOptions { address_index: true, ..restores() }).await;
+    let node =
+        restored(&branch_to(&branch, 30), early.runs(16), DbOptions { address_index: true, ..restores() }, 30).await;
     node.import_all(&branch.blocks[30..]).await;
     node.assert_at(&branch).await;
     let other = Fixture::on(network(), makes());
@@ -290,7 +339,7 @@ async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start()
     let branch = chain(&giver.spec, 30);
     giver.import_all(&branch.blocks).await;
     giver.expect_snapshots(&[16, 24]).await;
-    for stage in 0..3 {
+    for steps in 0..4 {
         let node = Fixture::on(network(), restores());
         let mut restore = begin(&node).await;
         take_headers(&mut restore, &branch);
@@ -305,23 +354,17 @@ async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start()
         running.ended().await.expect("an orderly end");
         drop(chain);
         let store = ChainStore::open(directory.path(), &spec, restores()).expect("a store");
-        let mut batch = store.batch(0);
-        batch.put::<Meta>(&MetaKey::Restoring, &MetaRecord::Restoring(pivot.id()));
-        batch.write(Durability::Synced).expect("a write");
-        if stage > 0 {
-            install::put_headers(&store, pivot.header().height).expect("the store works");
-        }
-        if stage > 1 {
-            let mut batch = store.batch(0);
-            for (leaf, index) in giver.runs(16)[0].leaves.iter().zip(0..) {
-                store.put_leaf(&mut batch, index, leaf);
-            }
-            batch.write(Durability::Synced).expect("a write");
+        let mut install = Install::begin(&store, pivot.clone()).expect("the store works");
+        for _ in 0..steps {
+            assert!(!install.step(&store).expect("the store works"));
         }
         drop(store);
+        let refused =
+            ChainStore::open_read_only(directory.path(), &spec, restores()).map(drop).expect_err("half there");
+        assert!(matches!(refused, StoreError::Restoring), "{refused}");
         let (chain, running) = crate::spawn(spec.clone(), directory.path(), restores()).expect("it takes it up");
         let node = Fixture { spec, directory, chain, running };
-        assert_eq!(node.chain.tip().id, pivot.id(), "stage {stage}");
+        assert_eq!(node.chain.tip().id, pivot.id(), "after {steps} steps");
         node.audit().expect("every invariant holds");
         node.import_all(&branch.blocks[16..]).await;
         node.assert_at(&branch).await;
@@ -334,6 +377,7 @@ async fn a_damaged_run_is_not_given_and_a_snapshot_that_is_not_the_headers_is_no
     let branch = chain(&giver.spec, 30);
     giver.import_all(&branch.blocks).await;
     giver.expect_snapshots(&[16, 24]).await;
+    giver.expect_no_snapshot(8).await;
     let (store, run) = (giver.chain.reader().store(), giver.runs(16).swap_remove(1));
     let mut leaves = run.leaves.to_vec();
     leaves[9].account.nonce += 1;
@@ -342,12 +386,16 @@ async fn a_damaged_run_is_not_given_and_a_snapshot_that_is_not_the_headers_is_no
     let damaged = cairn_ledger::accounts::RunLeaves::new(leaves).expect("a run");
     store.put_run(&mut batch, key, &testing::arbitrary_hash(1), &damaged);
     batch.write(Durability::Buffered).expect("a write");
-    let root = giver.chain.reader().snapshots()[0].state_root;
-    let refused = giver.chain.reader().state_run(&root, 1).expect_err("it is not the state's");
-    assert!(matches!(refused, StoreError::Corrupt { table: "leaves_by_run", .. }), "{refused}");
-    assert!(giver.chain.reader().state_run(&root, 0).expect("a read").is_some(), "the control");
-    let (height, record) = store.snapshots().expect("a read")[0];
-    let record = SnapshotRecord { is_whole: true, ..record };
-    let refused = crate::snapshot::Held::load(&store, height, &record).expect_err("its runs do not lead to the root");
-    assert!(matches!(refused, StoreError::StateMismatch { .. }), "{refused}");
+    let reader = giver.chain.reader();
+    let held = reader.snapshots();
+    let [first, second] = held.as_slice() else { panic!("{held:?}") };
+    assert!(reader.state_run(&first.state_root, 0).is_some(), "the control");
+    assert_eq!(reader.state_run(&first.state_root, 1), None, "it is not the state's");
+    assert_eq!(reader.snapshots(), [*second], "nobody is told of it any more");
+    assert_eq!(reader.state_run(&first.state_root, 0), None);
+    assert!(reader.state_run(&second.state_root, 1).is_some(), "the other is well");
+    drop(store);
+    let giver = giver.restart_with(DbOptions { snapshot_every: 1_000, ..makes() }).await;
+    let heights: Vec<_> = giver.chain.reader().snapshots().iter().map(|held| held.height.get()).collect();
+    assert_eq!(heights, [24], "a start removes what does not lead to its root");
 }

@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::message::{Ahead, BlockOutcome, ChainEvent, HeaderOutcome, Tip};
 use crate::store::{ChainStore, StoreError};
-use crate::{index, inflight::Room, snapshot::Restore, verdict::Origin};
+use crate::{index, inflight::Room, snapshot::Install, snapshot::Restore, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
@@ -77,6 +77,16 @@ pub(crate) struct Actor {
     pub(crate) builds_index: bool,
     /// Who waits until a reorganisation is over and all is on the disk; at most as many as may ask.
     pub(crate) waiting: Vec<oneshot::Sender<()>>,
+    /// The accounts of a snapshot that are being put in place.
+    pub(crate) installing: Option<Installing>,
+}
+
+/// The accounts of a snapshot on their way to their place, and who waits for that.
+pub(crate) struct Installing {
+    install: Install,
+    answer: oneshot::Sender<bool>,
+    /// As long as it is there, the chain stays at block 0.
+    _restore: Restore,
 }
 
 impl Actor {
@@ -91,9 +101,12 @@ impl Actor {
 
     async fn answer_all(&mut self) -> Result<(), StoreError> {
         loop {
-            // One batch of a reorganisation, then whoever has waited meanwhile: neither holds the other up for long.
+            // One batch of what takes many, then whoever has waited meanwhile: neither holds the other up for long.
             let waiting = if self.writer.long_reorg.is_some() {
                 self.go_on()?;
+                self.messages.len()
+            } else if self.installing.is_some() {
+                self.install()?;
                 self.messages.len()
             } else {
                 1
@@ -198,11 +211,31 @@ impl Actor {
         Ok(BlockOutcome::Waiting)
     }
 
-    /// Moves the chain to the pivot of a restore, if all of it is here.
-    pub(crate) fn finish_restore(&mut self, restore: &Restore) -> Result<bool, StoreError> {
-        let event = self.writer.finish_restore(restore)?;
-        let height = self.writer.tip.header().height;
-        Ok(event.map(|event| self.outlets.publish(event, height)).is_some())
+    /// Begins to move the chain to the pivot of a restore, if all of it is here; answered when it stands there.
+    pub(crate) fn begin_install(&mut self, restore: Restore, answer: oneshot::Sender<bool>) -> Result<(), StoreError> {
+        match self.writer.begin_install(&restore)? {
+            Some(install) => self.installing = Some(Installing { install, answer, _restore: restore }),
+            None => _ = answer.send(false),
+        }
+        Ok(())
+    }
+
+    /// Goes on with it by one batch.
+    fn install(&mut self) -> Result<(), StoreError> {
+        let Some(installing) = &mut self.installing else { return Ok(()) };
+        if !installing.install.step(&self.writer.live)? {
+            return Ok(());
+        }
+        let event = self.writer.end_install()?;
+        let height = event.tip.height();
+        self.builds_index |= self.writer.live.indexed()?.is_some();
+        self.outlets.publish(event, height);
+        self.publish_ahead()?;
+        if let Some(Installing { answer, .. }) = self.installing.take() {
+            // Whoever asked may be gone.
+            let _ = answer.send(true);
+        }
+        Ok(())
     }
 
     /// Takes in some blocks that another chain has executed.

@@ -7,7 +7,7 @@ use super::reorg::{Executed, Failed, Plan};
 use super::{Publish, Writer};
 use crate::message::{BlockOutcome, ChainEvent};
 use crate::store::schema::BodyByBlock;
-use crate::store::{Durability, StoreError};
+use crate::store::{Durability, LEAST_KEPT, StoreError};
 use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{
     BlockError, BlockId, Body, CheckedBlock, Height, LinkedHeader, Timestamp, block::block_size, error::Fault,
@@ -36,6 +36,10 @@ impl Writer {
         let id = header.id();
         if self.store.is_connected(&header)? || self.tree.has_body(&id) {
             return Ok(BlockOutcome::Known);
+        }
+        // What is fetched from others takes the place of block 0 alone.
+        if self.is_restoring() {
+            return Ok(BlockOutcome::Unwanted);
         }
         // A header may have been forgotten while its body was on the way; then the block was not wanted.
         if !self.tree.set_body(block) {
@@ -78,6 +82,10 @@ impl Writer {
                 let (tip, best) = (self.tip.total_work(), self.tree.best_complete());
                 let Some((_, goal)) = best.filter(|(work, _)| choose(tip, *work) == Choice::Switch) else { break };
                 let Some(route) = self.route(&goal, true)? else { break };
+                if self.leaves_young_restore(&route)? {
+                    route.iter().for_each(|id| self.tree.remove(id));
+                    continue;
+                }
                 self.expect_fork_kept(&route)?;
                 path = route;
             }
@@ -108,6 +116,15 @@ impl Writer {
             at = header.header().parent;
         }
         Ok(Some(route))
+    }
+
+    /// Whether a path leaves a chain that has just begun with a snapshot at its beginning or below. A few blocks that were
+    /// left long ago have more work than so young a tip, and the chain that leads up from here has far more than they.
+    fn leaves_young_restore(&self, path: &VecDeque<BlockId>) -> Result<bool, StoreError> {
+        let Some(restored) = self.live.restored()? else { return Ok(false) };
+        let Some(first) = path.front() else { return Ok(false) };
+        let is_young = self.tip.header().height.get() < restored.get().saturating_add(LEAST_KEPT);
+        Ok(is_young && self.expect_header(first)?.header().height <= restored)
     }
 
     /// Refuses a path that leaves the followed chain where pruning took what would lead back.

@@ -33,7 +33,7 @@ use crate::{
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 
 /// Parents of branch headers kept ready as contexts.
@@ -76,6 +76,8 @@ pub(crate) struct Writer {
     /// What is kept, and how much of it.
     pub(crate) options: DbOptions,
     pub(crate) snapshots: SnapshotMaker,
+    /// Whether a restore is under way: as long as whoever fetches it is there.
+    pub(crate) restore: Weak<()>,
 }
 
 /// What readers have.
@@ -94,11 +96,7 @@ pub(crate) fn open(
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, Views), StoreError> {
     let store = Arc::new(store);
-    snapshot::install::take_up(&store)?;
-    // Where a restore is not to go on, what is here of one is of no use.
-    if !options.from_snapshot && store.restored_tip()?.header().height > Height::GENESIS {
-        snapshot::remove(&store)?;
-    }
+    snapshot::prepare(&store, options)?;
     let (snapshots, held) = SnapshotMaker::new(&store, options.snapshot_every)?;
     let workers = Workers::start()?;
     let (state, tip) = state::load(&store, &spec, &workers, options.account_bytes)?;
@@ -122,6 +120,7 @@ pub(crate) fn open(
         near: (BlockId::ZERO, Work::ZERO),
         options,
         snapshots,
+        restore: Weak::new(),
     };
     Ok((writer, Views { store: view, snapshots: Snapshots { every: options.snapshot_every, held } }))
 }

@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::headers::{HeaderTree, Orphans};
 use crate::message::ChainEvent;
-use crate::snapshot::{Restore, install};
+use crate::snapshot::{Install, Restore};
 use crate::store::schema::{Meta, MetaKey};
 use crate::store::{ChainStore, Durability, StoreError, drop_index, put_indexed};
 use crate::{state, state::StateHistory};
@@ -11,35 +11,47 @@ use cairn_common::cache::FifoCache;
 use cairn_ledger::{BlockId, Height, Work};
 use std::sync::Arc;
 
-/// Blocks that are taken in at once from a chain that has executed them.
+/// Blocks that are taken in at once from a chain that has executed them, and their bytes.
 const ADOPTED: u64 = 32;
+const ADOPTED_BYTES: usize = 4 << 20;
 
 impl Writer {
     /// What is here of a restore; `None` where the chain is not at block 0, or is to begin there.
-    pub(crate) fn begin_restore(&self) -> Result<Option<Restore>, StoreError> {
-        if self.can_restore() {
-            return Restore::open(self.live.clone(), self.spec.clone(), self.options.snapshot_every).map(Some);
+    pub(crate) fn begin_restore(&mut self) -> Result<Option<Restore>, StoreError> {
+        if !self.can_restore() {
+            return Ok(None);
         }
-        Ok(None)
+        let restore = Restore::open(self.live.clone(), self.spec.clone(), self.options.snapshot_every)?;
+        self.restore = restore.token();
+        Ok(Some(restore))
     }
 
     fn can_restore(&self) -> bool {
         self.options.from_snapshot && self.tip.header().height == Height::GENESIS && self.long_reorg.is_none()
     }
 
-    /// Moves the chain to the pivot of a restore; nothing where not all is here, or the chain has moved meanwhile.
-    pub(crate) fn finish_restore(&mut self, restore: &Restore) -> Result<Option<ChainEvent>, StoreError> {
+    /// Whether a restore is under way: then the chain stays at block 0.
+    pub(crate) fn is_restoring(&self) -> bool {
+        self.restore.strong_count() > 0
+    }
+
+    /// Begins to move the chain to the pivot of a restore; nothing where not all is here, or the chain has moved.
+    pub(crate) fn begin_install(&mut self, restore: &Restore) -> Result<Option<Install>, StoreError> {
         let Some(pivot) = restore.complete()?.filter(|_| self.can_restore()) else { return Ok(None) };
         // Readers are at block 0 until all is in its place.
         self.views.send_replace(Arc::new(self.live.frozen()));
-        install::install(&self.live, &pivot)?;
-        self.views.send_replace(self.live.clone());
+        Install::begin(&self.live, pivot).map(Some)
+    }
+
+    /// All is in its place: the chain stands at the pivot.
+    pub(crate) fn end_install(&mut self) -> Result<ChainEvent, StoreError> {
         (self.state, self.tip) = state::load(&self.live, &self.spec, &self.workers, self.options.account_bytes)?;
+        self.views.send_replace(self.live.clone());
         (self.tree, self.orphans) = (HeaderTree::default(), Orphans::default());
         (self.contexts, self.near) = (FifoCache::new(super::CONTEXTS), (BlockId::ZERO, Work::ZERO));
         (self.is_loading, self.state_history) = (true, StateHistory::default());
         self.snapshots.hold_stored(&self.live)?;
-        let (height, accounts) = (pivot.header().height.get(), self.state.accounts.count() - 1);
+        let (height, accounts) = (self.tip.header().height.get(), self.state.accounts.count() - 1);
         tracing::info!(
             target: "cairn::chain",
             height,
@@ -47,7 +59,7 @@ impl Writer {
             "the chain begins with the accounts of a snapshot, which the work on its headers vouches for: blocks up to there were not executed here"
         );
         let (connected, accounts) = (Arc::default(), Arc::default());
-        Ok(Some(ChainEvent { tip: self.tip(), left: None, connected, accounts, is_whole: false }))
+        Ok(ChainEvent { tip: self.tip(), left: None, connected, accounts, is_whole: false })
     }
 
     /// Takes in some blocks below those that were executed here, from a chain that has executed them. Once all are here, the
@@ -57,7 +69,7 @@ impl Writer {
         if history.id_at(pivot)? != self.live.id_at(pivot)? || self.long_reorg.is_some() {
             return Ok(None);
         }
-        let lowest = self.live.adopt_below(history, ADOPTED)?;
+        let lowest = self.live.adopt_below(history, ADOPTED, ADOPTED_BYTES)?;
         if lowest == Height::GENESIS {
             let mut batch = self.live.batch(0);
             batch.delete::<Meta>(&MetaKey::Restored);

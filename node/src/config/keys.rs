@@ -161,8 +161,8 @@ config! {
         max_bytes: Size = "SIZE", "(until the disk is nearly full)";
         /// Of how many blocks up to the tip to keep the transactions, at least 288; older ones are pruned for good
         keep_blocks: Ranged<u64, 288, 4_294_967_295> = "COUNT", "(all)";
-        /// Whether to make snapshots of the accounts for those who join, and to keep the last two: some 100 bytes for
-        /// each account and snapshot
+        /// Whether to make snapshots of the accounts for those who join, and to keep the last two or three: some 100 bytes
+        /// for each account and snapshot
         snapshots: bool = "true|false", "true";
         /// Memory for what was read, in MiB
         cache_mib: Ranged<usize, 8, 65_536> = "MIB", "12";

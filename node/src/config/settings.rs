@@ -8,6 +8,7 @@ use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, SyncFrom, value, value_or};
 use super::{Config, ConfigError, Environment, Flags, memory::Memory};
 use crate::api::{self, RpcConfig, TlsFiles};
+use crate::history;
 use crate::system::telemetry::{LogFilter, LogFormat};
 use crate::{
     api::tokens::TokenFile, miner::MiningConfig, rpc_client::NodeAddress, system::data_dir::Occupant,
@@ -74,6 +75,7 @@ impl Settings {
             Memory::check(given, &storage, &mempool)?;
         }
         let from_snapshot = value_or(&config.sync.from, SyncFrom::Genesis) == SyncFrom::Snapshot;
+        let two_chains = from_snapshot || data_dir.join("history").exists();
         let network = peering(&config.network, &defaults)?;
         let rpc_listen = value_or(&config.rpc.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, defaults.rpc_port)));
         check_ports(rpc_listen, &network, &config)?;
@@ -94,7 +96,7 @@ impl Settings {
                 // Where a second chain is executed beside the node's own, that has a fourth of it besides.
                 account_bytes: memory
                     .for_accounts(&storage, &mempool)
-                    .map(|bytes| if from_snapshot { bytes / 5 * 4 } else { bytes }),
+                    .map(|bytes| if two_chains { bytes / 5 * 4 } else { bytes }),
                 snapshot_every: defaults.snapshot_every.get(),
                 from_snapshot,
                 ..storage
@@ -165,7 +167,8 @@ impl Settings {
     pub fn open_files(&self) -> u64 {
         let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
         let sockets = peers.saturating_add(self.rpc.max_connections) as u64;
-        OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(self.storage.max_open_files.unsigned_abs()))
+        let databases = self.storage.max_open_files.unsigned_abs() + history::OPEN_FILES.unsigned_abs();
+        OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(databases))
     }
 }
 

@@ -158,6 +158,8 @@ impl Forecast {
 
 /// The task's name.
 const NAME: &str = "budget";
+/// With less than so many times the reserve left, what the node can do without goes.
+const NEARLY_FULL: u64 = 4;
 /// Between two measurements: what a disk takes in meanwhile is less than the reserve.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
@@ -167,9 +169,17 @@ pub struct BudgetHandle {
     usage: watch::Receiver<Usage>,
     /// The most bytes of data, if there is a most.
     pub max_bytes: Option<u64>,
+    /// Bytes that have to stay free.
+    reserve_bytes: u64,
 }
 
 impl BudgetHandle {
+    /// Whether so little is left that what can be done without is to go.
+    pub fn is_nearly_full(&self) -> bool {
+        let usage = self.usage();
+        usage.used_bytes > 0 && usage.free_bytes < self.reserve_bytes.saturating_mul(NEARLY_FULL)
+    }
+
     /// What is taken, and what is left.
     pub fn usage(&self) -> Usage {
         *self.usage.borrow()
@@ -214,7 +224,7 @@ pub fn spawn(
     shutdown: Shutdown,
 ) -> (BudgetHandle, JoinHandle<Result<(), TaskError>>) {
     let (sender, usage) = watch::channel(Usage::default());
-    let handle = BudgetHandle { usage, max_bytes: limits.max_bytes };
+    let handle = BudgetHandle { usage, max_bytes: limits.max_bytes, reserve_bytes: limits.reserve_bytes };
     (handle, tokio::spawn(run(limits, chain, sender, shutdown)))
 }
 

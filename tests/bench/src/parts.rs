@@ -11,6 +11,7 @@ mod process;
 mod propagation;
 mod replay;
 mod rpc;
+mod snapshot;
 mod subscribers;
 
 use crate::{Failure, chains::Plan, results::Results};
@@ -70,6 +71,12 @@ pub const ALL: &[Part] = &[
         what: "joining a chain of 20 000 blocks from 4 peers against 1, each at a quarter of what is processed",
         takes: "4 min",
         measure: peers::peers,
+    },
+    Part {
+        name: "snapshot",
+        what: "an empty node to the tip of a million accounts by a snapshot, against from block 0",
+        takes: "3 min",
+        measure: snapshot::snapshot,
     },
     Part {
         name: "start",
