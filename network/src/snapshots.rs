@@ -15,9 +15,9 @@ const KNOWN_ROOTS: u64 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshots {
     /// Those that are held here, the oldest first.
-    held: Vec<SnapshotName>,
+    pub(crate) held: Vec<SnapshotName>,
     /// State roots of the followed chain at which others may hold some.
-    roots: Vec<Hash>,
+    pub(crate) roots: Vec<Hash>,
 }
 
 /// Reads which there are.

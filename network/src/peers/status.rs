@@ -23,6 +23,8 @@ pub(crate) struct StatusExchange {
     spec: Arc<ChainSpec>,
     lowest_body: LowestBody,
     snapshots: BoundedVec<SnapshotName, MAX_SNAPSHOTS>,
+    /// Whether they are others than everybody was told of.
+    has_new_snapshots: bool,
     due: Instant,
     /// The earliest moment to tell everybody of a new tip.
     may_tell: Instant,
@@ -34,7 +36,7 @@ impl StatusExchange {
     /// Beginning now.
     pub(crate) fn new(spec: Arc<ChainSpec>, lowest_body: LowestBody, now: Instant) -> Self {
         let snapshots = BoundedVec::default();
-        Self { spec, lowest_body, snapshots, due: now + EVERY, may_tell: now, is_news: false }
+        Self { spec, lowest_body, snapshots, has_new_snapshots: false, due: now + EVERY, may_tell: now, is_news: false }
     }
 
     /// Has everybody told of a new tip: at once when gossip did not bring it, otherwise before long.
@@ -52,7 +54,8 @@ impl StatusExchange {
     pub(crate) fn tick(&mut self, peers: &mut PeerTable, cx: &mut Context) {
         if self.is_due(cx.now) {
             // Somewhat less: who was told soon after the last round is due in this one.
-            let untold = peers.untold(cx.tip.id, EVERY - SOON, cx.now);
+            let within = if std::mem::take(&mut self.has_new_snapshots) { Duration::ZERO } else { EVERY - SOON };
+            let untold = peers.untold(cx.tip.id, within, cx.now);
             untold.into_iter().for_each(|peer| self.ask(peer, peers, cx));
         }
     }
@@ -101,9 +104,13 @@ impl StatusExchange {
         }
     }
 
-    /// These snapshots are held here from now on.
-    pub(crate) fn set_snapshots(&mut self, held: &[SnapshotName]) {
-        self.snapshots = BoundedVec::new(held.to_vec()).unwrap_or_default();
+    /// These snapshots are held here from now on: a new node may wait for one of them.
+    pub(crate) fn set_snapshots(&mut self, held: &[SnapshotName], now: Instant) {
+        let held = BoundedVec::new(held.to_vec()).unwrap_or_default();
+        if std::mem::replace(&mut self.snapshots, held) != self.snapshots {
+            self.has_new_snapshots = true;
+            self.tell_soon(false, now);
+        }
     }
 
     /// Whether this node has the bodies of all blocks.

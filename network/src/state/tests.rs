@@ -5,8 +5,9 @@ use crate::event::{Connection, Endpoint, Gossiped, SwarmAction, TaskAction, Topi
 use crate::gossip::judge::{Finding, Judged};
 use crate::ids::{ConnectionNumber, RequestNumber};
 use crate::pool_sync::rounds::{FetchedPool, Outcome};
+use crate::snapshots::Snapshots;
 use crate::testing::{context, multiaddr, status};
-use crate::wire::{Message as _, PeerStatus};
+use crate::wire::{Message as _, PeerStatus, SnapshotName};
 use crate::{
     discovery::resource::Resource, handle::NetworkEvent, outbound::persistent::Reason, requests::class::Class,
 };
@@ -95,6 +96,33 @@ fn a_node_that_prunes_tells_its_lowest_body_and_provides_no_full_history() {
         let is_providing = |action: &Action| matches!(action, Action::Swarm(SwarmAction::Provide(_)));
         assert_eq!(actions.iter().any(is_providing), provides, "{actions:?}");
     }
+}
+
+/// A node that had just made a snapshot once told nobody for a minute: who waited for it gave up.
+#[test]
+fn peers_and_the_dht_are_told_of_a_new_snapshot_before_long() {
+    let (mut cx, spec) = (context(), easy_network());
+    let (mut state, peer) = (state(&cx), PeerId::random());
+    connect(&mut state, peer, 1, &mut cx);
+    tell(&mut state, peer, &status(&spec, cx.clock), &mut cx);
+    let name = SnapshotName { height: Height::new(300), state_root: Hash::from_bytes([7; 32]) };
+    let read = || Event::SnapshotsRead(Snapshots { held: vec![name], roots: vec![name.state_root] });
+    let actions = state.on_event(read(), &mut cx);
+    let provides = |resource: &Resource| *resource == Resource::snapshot(&name.state_root);
+    let is_provided =
+        |action: &Action| matches!(action, Action::Swarm(SwarmAction::Provide(resource)) if provides(resource));
+    assert!(actions.iter().any(is_provided), "{actions:?}");
+    cx.now += Duration::from_secs(5);
+    let actions = state.on_event(Event::Tick, &mut cx);
+    let told = actions.iter().find_map(|action| match action {
+        Action::Swarm(SwarmAction::Ask { class: Class::Status, question, .. }) => PeerStatus::from_bytes(question).ok(),
+        _ => None,
+    });
+    assert_eq!(told.map(|status| status.snapshots.to_vec()), Some(vec![name]));
+    // The control: what was told is not told again at once.
+    state.on_event(read(), &mut cx);
+    cx.now += Duration::from_secs(5);
+    assert_eq!(asks(&state.on_event(Event::Tick, &mut cx)), 0);
 }
 
 #[test]

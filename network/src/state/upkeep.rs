@@ -54,7 +54,7 @@ impl NetworkState {
     pub(super) fn on_snapshots_read(&mut self, snapshots: Snapshots, cx: &mut Context) {
         if self.snapshots.on_read(snapshots, cx.now) {
             cx.push(SwarmAction::KnowSnapshots(self.snapshots.roots().to_vec()));
-            self.status.set_snapshots(self.snapshots.held());
+            self.status.set_snapshots(self.snapshots.held(), cx.now);
             self.provide(cx);
         }
     }
