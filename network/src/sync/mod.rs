@@ -65,6 +65,8 @@
 //! | searches for others | 1 each 15 s | – |
 //! | restore: headers | 1 peer at a time, 2 000 headers, 6 s | another peer leads |
 //! | restore: leads that have not kept a claim | 30 s after the first that has | only those who have may lead |
+//! | restore: after the first peer came | 5 s; 20 s for a chain that is too short | the headers that are here are all |
+//! | restore: runs are here, and nobody holds the snapshot | 30 s | more headers are fetched, which may move the pivot |
 //! | restore: requests for runs | 3 a peer, 1 before its first answer; 32 in all with what is being taken in, 10 MB; 2 s and thrice what is usual for the peer | others are asked; the slow one rests |
 //! | restore: as many as come back in time | 4 at first, one more for each that does, half as many when one does not | – |
 //! | restore: a peer that sent a wrong run | 1 | reported, asked for no more |

@@ -139,6 +139,8 @@ struct RestorePeer {
     status: PeerStatus,
     /// It has led, and did not show what it claimed.
     has_failed: bool,
+    /// What it sent proves that what it claims is not so.
+    has_lied: bool,
     /// It has led, and showed what it claimed.
     has_kept: bool,
     /// The tip it claimed when its headers ended for a reason that is nobody's fault.
@@ -163,6 +165,7 @@ impl RestorePeer {
             kind,
             status,
             has_failed: false,
+            has_lied: false,
             has_kept: false,
             exhausted: None,
             is_early: false,

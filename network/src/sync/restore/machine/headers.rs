@@ -3,7 +3,7 @@
 use super::{End, HeadersHere, Machine, Phase, Reason, RestoreAction, RestorePeer};
 use crate::{RequestError, wire::MAX_HEADERS};
 use cairn_chain::{Misbehaviour, PeerNumber, RestoreRefusal};
-use cairn_ledger::{block::Header, error::Fault, pow::Work};
+use cairn_ledger::{block::Header, error::Fault, pow::Work, units::Height};
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
@@ -125,9 +125,10 @@ impl Machine {
     /// The lead never leads again.
     fn fail_lead(&mut self, misbehaviour: Option<Misbehaviour>) {
         let Some(Lead { peer, .. }) = self.lead.take() else { return };
+        let has_lied = misbehaviour.as_ref().is_some_and(|misbehaviour| *misbehaviour != Misbehaviour::Stalled);
         misbehaviour.into_iter().for_each(|misbehaviour| self.report(peer, misbehaviour));
         if let Some(peer) = self.peers.get_mut(&peer) {
-            (peer.has_failed, peer.has_kept) = (true, false);
+            (peer.has_failed, peer.has_kept, peer.has_lied) = (true, false, has_lied);
         }
     }
 
@@ -171,10 +172,14 @@ impl Machine {
         if met < MEET {
             return;
         }
-        // Of those who have not failed, somebody says that what is here is all there is.
-        let mut credible = self.peers.values().filter(|peer| !peer.has_failed).peekable();
-        let is_all = credible.peek().is_some() && !credible.any(|peer| self.claims_more(peer));
-        let is_shown = self.kept_since.is_some() && self.here.total_work >= self.most_work;
+        // Nobody claims more but for liars: those who were only slow may be right.
+        let credible = || self.peers.values().filter(|peer| !peer.has_failed);
+        let is_all =
+            credible().next().is_some() && !self.peers.values().any(|peer| !peer.has_lied && self.claims_more(peer));
+        // Or somebody's claim is what is here, whoever sent that.
+        let last = self.here.locator.first().filter(|_| self.here.height > Height::GENESIS);
+        let is_claimed = || credible().any(|peer| last == Some(&peer.status.tip));
+        let is_shown = (self.kept_since.is_some() || is_claimed()) && self.here.total_work >= self.most_work;
         if !is_all && !is_shown {
             // Where what was shown has been replaced by less, and whoever showed it is gone, all may lead again.
             self.kept_since = None;
