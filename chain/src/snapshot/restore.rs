@@ -62,6 +62,11 @@ impl Restore {
         Arc::downgrade(&self.token)
     }
 
+    /// The rules of the network.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
     /// The height of the last header.
     pub fn height(&self) -> Height {
         self.tip.header().height

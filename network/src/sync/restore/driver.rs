@@ -2,17 +2,19 @@
 
 use super::machine::{End, HeadersHere, Machine, Pivot, RestoreAction, RestoreEvent, RunFailure};
 use crate::sync::driver::{Failure, Inlets, Outlet, TICK};
+use crate::sync::presync::{Presync, PresyncRules, Step};
 use crate::{Kind, NetworkEvent, NetworkHandle, wire::MAX_LOCATOR};
 use cairn_chain::{ChainHandle, PeerNumber, Restore, StoreError};
 use cairn_common::runtime::{self, JoinError, TaskSet};
-use cairn_common::{clock, tasks::TaskError};
-use cairn_ledger::{accounts::StateRun, block::Header, hash::Hash};
+use cairn_common::{clock, random, tasks::TaskError};
+use cairn_ledger::{accounts::StateRun, block::Header, hash::Hash, pow::Work};
 use std::{collections::VecDeque, pin::pin};
 use tokio::sync::broadcast;
 
 /// What is done on what is here.
 enum Call {
-    TakeHeaders { job: u64, headers: Vec<Header> },
+    TakeHeaders { job: u64, headers: Vec<Header>, may_replace: bool },
+    Presync { job: u64, claimed: Work, look: Option<Box<Presync>>, headers: Vec<Header> },
     BeginState,
     TakeRun(Box<StateRun>),
 }
@@ -125,7 +127,12 @@ impl Restoring {
                     Ok((None, None))
                 });
             }
-            RestoreAction::TakeHeaders { job, headers } => self.calls.push_back(Call::TakeHeaders { job, headers }),
+            RestoreAction::TakeHeaders { job, headers, may_replace } => {
+                self.calls.push_back(Call::TakeHeaders { job, headers, may_replace });
+            }
+            RestoreAction::Presync { job, claimed, look, headers } => {
+                self.calls.push_back(Call::Presync { job, claimed, look, headers });
+            }
             RestoreAction::BeginState => self.calls.push_back(Call::BeginState),
             RestoreAction::TakeRun(run) => self.calls.push_back(Call::TakeRun(run)),
             RestoreAction::End(end) => {
@@ -155,9 +162,19 @@ impl Restoring {
 impl Call {
     fn work(self, restore: &mut Restore) -> Result<RestoreEvent, Failure> {
         Ok(match self {
-            Self::TakeHeaders { job, headers } => {
-                let refusal = restore.take_headers(headers, clock::now(), true)?.err();
+            Self::TakeHeaders { job, headers, may_replace } => {
+                let refusal = restore.take_headers(headers, clock::now(), may_replace)?.err();
                 RestoreEvent::HeadersTaken { job, refusal, here: headers_here(restore)? }
+            }
+            Self::Presync { job, claimed, look, headers } => {
+                let Some(mut look) =
+                    look.map_or_else(|| begin_presync(restore, claimed, &headers), |look| Ok(Some(look)))?
+                else {
+                    return Ok(RestoreEvent::Presynced { job, look: None, step: Step::Differs });
+                };
+                let rules = PresyncRules { spec: restore.spec(), now: clock::now(), tip: restore.total_work() };
+                let step = look.take(&rules, headers);
+                RestoreEvent::Presynced { job, look: Some(look), step }
             }
             Self::BeginState => RestoreEvent::StateBegun { progress: restore.begin_state()? },
             Self::TakeRun(run) => {
@@ -167,6 +184,14 @@ impl Call {
             }
         })
     }
+}
+
+/// A presync of the chain of which these are the first headers; nothing where it does not begin at a block that is here.
+fn begin_presync(restore: &Restore, claimed: Work, headers: &[Header]) -> Result<Option<Box<Presync>>, Failure> {
+    let Some(first) = headers.first() else { return Ok(None) };
+    let mut secret = [0; 32];
+    random::fill(&mut secret).map_err(Failure::Random)?;
+    Ok(restore.context_of(first)?.map(|fork| Box::new(Presync::new(fork, claimed, &secret))))
 }
 
 fn headers_here(restore: &Restore) -> Result<HeadersHere, StoreError> {

@@ -4,7 +4,8 @@ mod headers;
 mod runs;
 mod status;
 
-use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, outbound::backoff::Backoff, sync::pace::Pace};
+use crate::sync::{pace::Pace, presync::Presync, presync::Step};
+use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, outbound::backoff::Backoff};
 use cairn_chain::{Misbehaviour, PeerNumber, RestoreRefusal, StateProgress};
 use cairn_common::rolling_rate::RollingRate;
 use cairn_ledger::accounts::{StateRun, StateRunError};
@@ -58,6 +59,8 @@ pub(super) enum RestoreEvent {
     Network(NetworkEvent),
     /// A request for headers has ended.
     Headers { job: u64, answer: Result<Vec<Header>, RequestError> },
+    /// A chain that leaves what is here was looked at; there is nothing to go on with where it does not begin here.
+    Presynced { job: u64, look: Option<Box<Presync>>, step: Step },
     /// Headers were taken in, or refused; this is here now.
     HeadersTaken { job: u64, refusal: Option<RestoreRefusal>, here: HeadersHere },
     /// The accounts of the pivot can come.
@@ -77,8 +80,10 @@ pub(super) enum RestoreEvent {
 pub(super) enum RestoreAction {
     /// Ask a peer for headers.
     FetchHeaders { job: u64, peer: PeerNumber, locator: Vec<BlockId> },
-    /// Have headers taken in.
-    TakeHeaders { job: u64, headers: Vec<Header> },
+    /// Have headers taken in that go on from what is here or, where they have shown more work, take its place.
+    TakeHeaders { job: u64, headers: Vec<Header>, may_replace: bool },
+    /// Have a chain looked at that leaves what is here: go on, or begin at the parent of the first header.
+    Presync { job: u64, claimed: Work, look: Option<Box<Presync>>, headers: Vec<Header> },
     /// Begin to take in the accounts of the pivot, or go on with them.
     BeginState,
     /// Ask a peer for a run, and check it.
@@ -137,12 +142,16 @@ enum Phase {
 struct RestorePeer {
     kind: PeerKind,
     status: PeerStatus,
-    /// It has led, and did not show what it claimed.
-    has_failed: bool,
-    /// What it sent proves that what it claims is not so.
-    has_lied: bool,
-    /// It has led, and showed what it claimed.
-    has_kept: bool,
+    /// Its own bytes have proven it wrong.
+    is_disqualified: bool,
+    /// How often it has led …
+    turns: u32,
+    /// … and how often of late without an answer.
+    vain: u32,
+    /// The pauses after that.
+    lead_rest: Backoff,
+    /// A chain of its that leaves what is here, being looked at.
+    look: Option<Box<Presync>>,
     /// The tip it claimed when its headers ended for a reason that is nobody's fault.
     exhausted: Option<BlockId>,
     /// Its last header was from the future, by this machine's clock.
@@ -164,9 +173,11 @@ impl RestorePeer {
         Self {
             kind,
             status,
-            has_failed: false,
-            has_lied: false,
-            has_kept: false,
+            is_disqualified: false,
+            turns: 0,
+            vain: 0,
+            lead_rest: Backoff::default(),
+            look: None,
             exhausted: None,
             is_early: false,
             is_liar: false,
@@ -195,8 +206,10 @@ pub(super) struct Machine {
     is_taking_headers: bool,
     /// The most work that was here, which may have been replaced since.
     most_work: Work,
-    /// When a lead first kept its claim.
-    kept_since: Option<Instant>,
+    /// The work that was here when a lead had last shown all it claimed.
+    kept: Option<Work>,
+    /// How long leads have been asked since without bringing more.
+    contested: Duration,
     /// When the first peer came.
     met: Option<Instant>,
     /// When headers last came that show more work than was here before.
@@ -241,7 +254,8 @@ impl Machine {
             here,
             lead: None,
             is_taking_headers: false,
-            kept_since: None,
+            kept: None,
+            contested: Duration::ZERO,
             met: None,
             progress: now,
             gained: now,
@@ -267,6 +281,7 @@ impl Machine {
         match event {
             RestoreEvent::Network(event) => self.on_network_event(event),
             RestoreEvent::Headers { job, answer } => self.on_headers(job, answer),
+            RestoreEvent::Presynced { job, look, step } => self.on_presynced(job, look, step),
             RestoreEvent::HeadersTaken { job, refusal, here } => self.on_headers_taken(job, refusal, here),
             RestoreEvent::StateBegun { progress } => self.on_state_begun(progress),
             RestoreEvent::Run { job, answer } => self.on_run(job, answer),

@@ -14,7 +14,7 @@ impl Machine {
     /// How far it is.
     pub(in crate::sync::restore) fn status(&self, now: Instant) -> SyncStatus {
         let (doing, best_header) = (self.doing(), self.here.height);
-        let is_credible = |peer: &&RestorePeer| !peer.has_failed && self.claims_more(peer);
+        let is_credible = |peer: &&RestorePeer| !peer.is_disqualified && self.claims_more(peer);
         let claimed = self.peers.values().filter(is_credible).map(|peer| peer.status.height).max();
         let left = self.runs.map(|runs| runs.saturating_sub(self.runs_here.len() as u64));
         let (rate, left) = match doing {

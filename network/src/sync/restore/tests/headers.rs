@@ -193,26 +193,6 @@ fn claims_that_come_later_do_not_keep_a_node_for_ever() {
     assert!(world.now < world.start + seconds(200), "after {:?}", world.now - world.start);
 }
 
-/// Those who are slow may be right: a chain that has less work than they claim is not begun with.
-#[test]
-fn a_chain_with_less_work_than_slow_peers_claim_is_not_begun_with() {
-    let (honest, low) = (grow(&[], 900, 1), grow(&[], 700, 2));
-    let mut world = World::new();
-    let slow = world.join(1, Peer { headers: Headers::Silent, ..Peer::holder(&honest) });
-    let liar = world.join(2, inbound(Peer { boast: 5_000, ..Peer::other(&low) }));
-    // One that knows nothing yet says so.
-    world.join(3, Peer::other(&[]));
-    assert_eq!(world.run_to_end(seconds(120)).0, End::GivenUp(Reason::NoHeaders));
-    assert_eq!(world.misbehaviours(liar), [Misbehaviour::Unkept]);
-    assert_eq!((world.misbehaviours(slow), world.runs_asked(slow)), (vec![Misbehaviour::Stalled], 0));
-    // The control: with somebody whose chain that is, it is one that was shown.
-    let mut world = World::new();
-    world.join(1, Peer { headers: Headers::Silent, ..Peer::other(&honest) });
-    world.join(2, inbound(Peer { boast: 5_000, ..Peer::other(&low) }));
-    world.join(3, inbound(Peer::holder(&low)));
-    assert_eq!(world.run_to_end(seconds(60)).0, End::Complete);
-}
-
 #[test]
 fn where_nobody_shows_what_is_claimed_it_says_so_and_gives_up() {
     let chain = grow(&[], 700, 1);

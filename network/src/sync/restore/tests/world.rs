@@ -1,5 +1,6 @@
 //! A world with its own clock: a model of what is here, and peers that are honest, slow, lying or gone.
 
+use crate::sync::presync::{Presync, PresyncRules, Step};
 use crate::sync::restore::machine::{
     End, HeadersHere, JOBS_EACH, MAX_RUNS, Machine, Pivot, RestoreAction, RestoreEvent, RunFailure,
 };
@@ -205,10 +206,20 @@ impl Here {
         HeadersHere { height, total_work: self.chain.tip.total_work(), locator, pivot }
     }
 
-    fn take_headers(&mut self, headers: Vec<Header>) -> Option<RestoreRefusal> {
+    fn presync(&self, claimed: Work, headers: &[Header]) -> Option<Box<Presync>> {
+        let parent = headers.first()?.parent;
+        let place = self.chain.headers.iter().rposition(|header| header.id() == parent)?;
+        let fork = chain_of(self.chain.headers.get(1..=place).unwrap_or_default()).tip;
+        Some(Box::new(Presync::new(fork, claimed, &[7; 32])))
+    }
+
+    fn take_headers(&mut self, headers: Vec<Header>, may_replace: bool) -> Option<RestoreRefusal> {
         let parent = headers.first().map(|header| header.parent);
         let place = self.chain.headers.iter().rposition(|header| Some(header.id()) == parent);
-        let Some(place) = place else { return Some(RestoreRefusal::Unlinked) };
+        let is_last = |place: &usize| place + 1 == self.chain.headers.len();
+        let Some(place) = place.filter(|place| may_replace || is_last(place)) else {
+            return Some(RestoreRefusal::Unlinked);
+        };
         let mut chain = if place + 1 == self.chain.headers.len() {
             self.chain.clone()
         } else {
@@ -346,8 +357,20 @@ impl World {
                 self.asked.insert(job, peer);
                 self.after(delay, RestoreEvent::Run { job, answer });
             }
-            RestoreAction::TakeHeaders { job, headers } => {
-                let refusal = self.here.take_headers(headers);
+            RestoreAction::Presync { job, claimed, look, headers } => {
+                let begun = look.or_else(|| self.here.presync(claimed, &headers));
+                let (look, step) = match begun {
+                    None => (None, Step::Differs),
+                    Some(mut look) => {
+                        let (now, tip) = (Timestamp::from_millis(u64::MAX / 2), self.here.chain.tip.total_work());
+                        let step = look.take(&PresyncRules { spec: spec(), now, tip }, headers);
+                        (Some(look), step)
+                    }
+                };
+                self.after(soon, RestoreEvent::Presynced { job, look, step });
+            }
+            RestoreAction::TakeHeaders { job, headers, may_replace } => {
+                let refusal = self.here.take_headers(headers, may_replace);
                 self.after(soon, RestoreEvent::HeadersTaken { job, refusal, here: self.here.facts() });
             }
             RestoreAction::BeginState => {
