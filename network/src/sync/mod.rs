@@ -63,8 +63,11 @@
 //! | window of bodies | 2 048 blocks, 256 MiB (on the disk, but for 64) | waits for the lowest |
 //! | nothing gained though there is more | 10 s; 60 s | says why; begins anew from the tip |
 //! | searches for others | 1 each 15 s | – |
-//! | restore: headers | 1 peer at a time, 2 000 headers, 6 s | another peer leads |
-//! | restore: leads that have not kept a claim | 30 s after the first that has | only those who have may lead |
+//! | restore: headers | 1 peer at a time, 2 000 headers, 6 s; 20 s where another claims more, too | the next has its turn |
+//! | restore: turns without an answer | 2; up to 30 s between them | it is asked no more |
+//! | restore: those who claim more than somebody has shown | 300 s in all, strangers 30 s; anew with all that they bring | it goes on with what is here |
+//! | restore: after the first peer came | 5 s; 20 s for a chain that is too short | the headers that are here are all |
+//! | restore: runs are here, and nobody holds the snapshot | 30 s | more headers are fetched, which may move the pivot |
 //! | restore: requests for runs | 3 a peer, 1 before its first answer; 32 in all with what is being taken in, 10 MB; 2 s and thrice what is usual for the peer | others are asked; the slow one rests |
 //! | restore: as many as come back in time | 4 at first, one more for each that does, half as many when one does not | – |
 //! | restore: a peer that sent a wrong run | 1 | reported, asked for no more |

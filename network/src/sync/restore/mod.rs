@@ -9,10 +9,11 @@
 //! → ordinary synchronisation goes on from there.
 //!
 //! # Who leads
-//! Whom the operator named, then whom this node dialled, then the one that claims the most. A lead that does not answer,
-//! sends what is refused, or has less to show than it claimed, never leads again. The next one's headers replace those
-//! above where the two chains part. So that liars who take turns do not go on for ever, half a minute after a first lead
-//! has kept its claim only those who have kept theirs may lead.
+//! In turns, those with the fewest first: whom the operator named, then whom this node dialled, then the one that claims the
+//! most. Headers that go on from what is here are taken in; a chain that leaves it is presynced, and takes its place once it
+//! has shown more work. So work alone decides. Whoever sends what breaks a rule, or has less to show than it claimed, never
+//! leads again; whoever is silent has its turn later, twice. So that liars who take turns do not go on for ever, those who
+//! claim more than somebody has shown have a bounded time to bring it.
 //!
 //! # Who is asked for runs
 //! Whoever says it holds the snapshot of that very state root, by measured speed, as for bodies. As many requests are on

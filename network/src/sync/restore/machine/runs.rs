@@ -125,7 +125,9 @@ impl Machine {
     /// Ends the requests of some peers; what still comes of them is not looked at.
     pub(super) fn end_jobs(&mut self, of: impl Fn(PeerNumber) -> bool) {
         let theirs: Vec<u64> = self.jobs.iter().filter(|(_, job)| of(job.peer)).map(|(job, _)| *job).collect();
-        theirs.into_iter().for_each(|job| drop(self.end_job(job)));
+        for job in theirs {
+            self.end_job(job);
+        }
     }
 
     pub(super) fn on_run(&mut self, job: u64, answer: Result<Option<Box<StateRun>>, RunFailure>) {
