@@ -224,6 +224,8 @@ async fn finish(chain: &ChainHandle, end: End, restore: Restore) -> Result<(), F
             // The chain says what that means.
             if !chain.finish_restore(restore).await? {
                 tracing::warn!(target: "cairn::sync", "the snapshot is not used: fetching all blocks");
+                let Some(rest) = chain.begin_restore().await? else { return Ok(()) };
+                runtime::blocking(move || rest.abandon()).await??;
             }
         }
         End::GivenUp(reason) => {

@@ -160,6 +160,8 @@ struct RestorePeer {
     is_liar: bool,
     /// It does not hold the snapshot, until then.
     lacks: Option<Instant>,
+    /// Whether it was ever asked for a run.
+    was_asked: bool,
     /// Requests for runs it has.
     jobs: usize,
     /// Those of them that were asked of others meanwhile.
@@ -182,6 +184,7 @@ impl RestorePeer {
             is_early: false,
             is_liar: false,
             lacks: None,
+            was_asked: false,
             jobs: 0,
             overdue: 0,
             pace: Pace::default(),

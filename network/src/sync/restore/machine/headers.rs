@@ -307,6 +307,8 @@ impl Machine {
             None => self.end(End::GivenUp(Reason::TooShort)),
         }
     }
+
+    /// Gives up where nobody shows what is claimed for too long.
     fn give_up_without_headers(&mut self) {
         if self.now.saturating_duration_since(self.progress) > NOBODY {
             self.end(End::GivenUp(Reason::NoHeaders));

@@ -29,6 +29,8 @@ const SEEK_EVERY: Duration = Duration::from_secs(15);
 const NOBODY: Duration = Duration::from_secs(60);
 /// … and whoever is about to when it is so long.
 const TOO_LONG: Duration = Duration::from_secs(600);
+/// Odd, and without a pattern: numbers that follow one another lie far apart once multiplied by it.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What a run weighs on the wire, but for the last.
 const RUN_BYTES: f64 = StateRun::MAX_BYTES as f64;
 
@@ -60,7 +62,7 @@ impl Machine {
             let Some(number) = self.next_missing() else { break };
             let Some((peer, takes)) = self.choose_holder(pivot) else { break };
             let Some(holder) = self.peers.get_mut(&peer) else { break };
-            holder.jobs += 1;
+            (holder.jobs, holder.was_asked) = (holder.jobs + 1, true);
             let (job, since) = (self.next_job(), self.now);
             let deadline = since + Pace::patience(takes);
             self.jobs.insert(job, RunJob { peer, number, since, deadline, is_overdue: false });
@@ -88,7 +90,11 @@ impl Machine {
     /// Which holder should send a run first, and how long that takes.
     fn choose_holder(&self, pivot: Pivot) -> Option<(PeerNumber, Duration)> {
         let free = self.peers.iter().filter(|(_, peer)| self.is_holder(peer, pivot) && peer.is_free(self.now));
-        free.map(|(number, peer)| (peer.expect_run(), *number)).min().map(|(takes, number)| (number, takes))
+        // Of those nobody knows anything of, not the first to come: strangers who stall may be there long before.
+        let spread = |number: PeerNumber| number.0.wrapping_mul(SPREAD);
+        free.map(|(number, peer)| (peer.expect_run(), spread(*number), *number))
+            .min()
+            .map(|(takes, _, number)| (number, takes))
     }
 
     /// Whether some of the accounts are here.
@@ -191,7 +197,8 @@ impl Machine {
             .jobs
             .values()
             .any(|job| !job.is_overdue && self.peers.get(&job.peer).is_some_and(|peer| peer.pace.is_known()));
-        let is_waiting = !self.taking.is_empty() || is_hopeful;
+        let is_untried = self.peers.values().any(|peer| self.is_holder(peer, pivot) && !peer.was_asked);
+        let is_waiting = !self.taking.is_empty() || is_hopeful || is_untried;
         if (idle > NOBODY && !is_waiting) || (idle > TOO_LONG && self.taking.is_empty()) {
             return self.end(End::GivenUp(Reason::NoHolder { height: pivot.height }));
         }

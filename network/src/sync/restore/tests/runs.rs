@@ -115,6 +115,21 @@ fn holders_in_name_alone_do_not_keep_a_node_for_ever() {
     }
 }
 
+/// Sixty strangers that only say they hold it once had a node give up while honest holders were connected.
+#[test]
+fn many_holders_that_stall_do_not_hide_two_that_are_honest() {
+    for honest_last in [true, false] {
+        let mut world = World::new();
+        let (stalling, honest) = if honest_last { (1..61, [61, 62]) } else { (3..63, [1, 2]) };
+        for number in stalling {
+            world.join(number, holder(Manner::Silent));
+        }
+        honest.iter().for_each(|number| _ = world.join(*number, holder(Manner::Honest)));
+        let (end, took) = world.run_to_end(seconds(400));
+        assert!(end == End::Complete, "{end:?} after {took:?}");
+    }
+}
+
 #[test]
 fn holders_that_go_in_the_middle_are_waited_for_and_what_is_here_stays() {
     let mut world = World::new();
