@@ -2,11 +2,12 @@
 
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NetClient;
-use cairn_rpc::types::{SyncPhase, Trust};
-use cairn_tests::node::Node;
-use cairn_tests::wait::{LATER, SOON, until};
-use cairn_tests::{cluster::agree, network::TestNetwork, wide::founding_payment};
-use std::sync::Arc;
+use cairn_rpc::types::Trust;
+use cairn_tests::node::{Node, offline};
+use cairn_tests::wait::{LATER, SOON, run, until};
+use cairn_tests::{cluster::agree, http::call, network::TestNetwork, wide::founding_payment};
+use serde_json::json;
+use std::{process::Output, sync::Arc};
 
 /// Between two snapshots of these chains.
 const EVERY: u64 = 40;
@@ -86,9 +87,9 @@ async fn holders_of_a_snapshot_are_found_in_the_dht_and_who_began_with_it_gives_
     assert_eq!((third.info().await.lowest_body, third.info().await.trust), (PIVOT + 1, Trust::Work));
 }
 
-/// Where the chain is too short, or nobody holds a snapshot, all blocks are fetched, and the log says why.
+/// Where the chain is too short for a snapshot all blocks are fetched, and the log says why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_snapshot_all_blocks_are_fetched_and_the_log_says_why() {
+async fn of_a_short_chain_all_blocks_are_fetched_and_the_log_says_why() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
     let short = Node::start(&network, "short", &[]).await;
     short.generate(2 * EVERY - 1, 0).await;
@@ -97,27 +98,33 @@ async fn without_a_snapshot_all_blocks_are_fetched_and_the_log_says_why() {
     agree(&[&short, &new]).await;
     assert_eq!((new.info().await.lowest_body, new.info().await.trust), (0, Trust::Full));
     assert!(new.log().contains("the chain is too short to begin with a snapshot: fetching all blocks"));
+}
 
+/// A node that keeps all executes what it has not, from block 0, while it serves, and is then like any other; whatever kills
+/// it on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_blocks_below_a_snapshot_are_executed_aside_and_taken_over() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
-    let poor = Node::start(&network, "poor", &["--storage.snapshots=false"]).await;
-    poor.generate(BLOCKS, 0).await;
-    let address = poor.address().await;
-    let new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
-    until("it says that nobody holds the accounts", LATER, async || {
-        let sync = new.info().await.sync;
-        (sync.phase == SyncPhase::Stalled && sync.snapshot.is_some_and(|snapshot| snapshot.height == PIVOT))
-            .then_some(sync.reason?.contains(&format!("after block {PIVOT}")))
-            .filter(|says| *says)
-    })
-    .await;
-    until("it fetches all blocks", LATER * 2, async || {
-        let info = new.info().await;
-        (info.height == BLOCKS && info.sync.phase == SyncPhase::CaughtUp).then_some(())
-    })
-    .await;
-    assert_eq!((new.info().await.lowest_body, new.info().await.trust), (0, Trust::Full));
-    let reason = format!("no peer sends the accounts as they were after block {PIVOT}: fetching all blocks");
-    assert!(new.log().contains(&reason), "{}", new.log());
+    let holder = holder(&network).await;
+    let address = holder.address().await;
+    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, "--network.peers", &address]).await;
+    agree(&[&holder, &new]).await;
+    assert!(new.log().contains("the chain begins with the accounts of a snapshot"), "{}", new.log());
+    new.kill_9();
+    new.restart().await;
+    until("all blocks are executed", LATER, async || (new.info().await.trust == Trust::Full).then_some(())).await;
+    let info = new.info().await;
+    assert_eq!((info.lowest_body, info.restored_at, info.history_height), (0, None, None));
+    let block = |node: &Node| call(node.rpc_port(), "chain_getBlock", &json!([1]))["result"].clone();
+    assert!(block(&new).is_object());
+    assert_eq!(block(&new), block(&holder));
+    until("what was needed for it is gone", SOON, async || (!new.directory().join("history").exists()).then_some(()))
+        .await;
+    holder.generate(2, 0).await;
+    agree(&[&holder, &new]).await;
+    assert!(new.terminate().await.success());
+    let Output { status, stdout, .. } = run(offline(&network, new.directory(), &["db", "check"])).await;
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stdout));
 }
 
 /// Killed at whatever moment, it comes to the same.

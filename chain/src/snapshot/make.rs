@@ -1,6 +1,6 @@
 //! How the writer makes a snapshot: while nobody asks it anything, a run at a time.
 
-use super::Held;
+use super::{Held, HeldSnapshots};
 use crate::store::schema::{LeavesByRun, RunKey, SnapshotRecord, UndoLeaves};
 use crate::store::{ChainStore, Durability, StoreError};
 use cairn_ledger::accounts::{Leaf, RUN_LEAVES, RunLeaves, StateRun, run_root};
@@ -57,7 +57,7 @@ impl Changed {
 
 impl SnapshotMaker {
     /// What makes a snapshot every so many blocks, or only keeps those that are stored; and which are held.
-    pub(crate) fn new(store: &ChainStore, every: u64) -> Result<(Self, watch::Receiver<Arc<Vec<Held>>>), StoreError> {
+    pub(crate) fn new(store: &ChainStore, every: u64) -> Result<(Self, HeldSnapshots), StoreError> {
         let (held, receiver) = watch::channel(Arc::new(stored(store)?));
         Ok((Self { every, held, looks: true, begun: [None; 2], making: None }, receiver))
     }

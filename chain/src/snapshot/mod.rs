@@ -126,8 +126,11 @@ fn tree_of(store: &ChainStore, height: Height, count: u64) -> Result<Option<RunT
 pub(crate) struct Snapshots {
     /// At heights that this divides there may be one.
     pub(crate) every: u64,
-    pub(crate) held: watch::Receiver<Arc<Vec<Held>>>,
+    pub(crate) held: HeldSnapshots,
 }
+
+/// Those that are held whole, the lowest first, as they are now.
+pub(crate) type HeldSnapshots = watch::Receiver<Arc<Vec<Held>>>;
 
 impl Snapshots {
     /// The lowest first.

@@ -60,7 +60,7 @@ impl ChainStore {
     /// # Errors
     /// A failing or corrupt database.
     pub fn indices_of(&self, addresses: &[Address]) -> Result<Vec<Option<u64>>, StoreError> {
-        self.db.frozen().get_each::<IndexByAddress>(addresses)
+        self.db.get_each::<IndexByAddress>(addresses)
     }
 
     /// The accounts with addresses below `address`, from the greatest down, and their indices.

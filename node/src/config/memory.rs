@@ -13,8 +13,8 @@ use cairn_mempool::PoolConfig;
 const LEAST: u64 = 256 << 20;
 /// With so much, the parts need no shares.
 const ENOUGH: u64 = 1 << 30;
-/// What has no share and does not grow with the chain: half of the whole, at most this.
-const FIXED: u64 = 128 << 20;
+/// What has no share and does not grow with the chain: nine sixteenths of the whole, at most this.
+const FIXED: u64 = 144 << 20;
 
 /// What the process may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Memory {
     pub fn for_accounts(&self, storage: &DbOptions, pool: &PoolConfig) -> Option<u64> {
         let whole = self.max_bytes?;
         let whole = if self.is_given { whole } else { whole - whole / 8 };
-        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 2)))
+        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 16 * 9)))
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
             memory.for_accounts(&memory.database(), &memory.pool()).expect("it is known") >> 20
         };
         let left: Vec<u64> = [128, 256, 512, 1024, 8192].map(accounts).into();
-        assert_eq!(left, [16, 32, 160, 612, 6884]);
+        assert_eq!(left, [9, 18, 144, 596, 6868]);
         let memory = Memory::of(None, None).expect("nothing is given that could be refused");
         assert_eq!(memory.for_accounts(&memory.database(), &memory.pool()), None, "nobody says how much there is");
     }
