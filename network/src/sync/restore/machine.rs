@@ -144,6 +144,8 @@ struct RestorePeer {
     status: PeerStatus,
     /// Its own bytes have proven it wrong.
     is_disqualified: bool,
+    /// It has shown all that it claimed.
+    has_shown: bool,
     /// How often it has led …
     turns: u32,
     /// … and how often of late without an answer.
@@ -176,6 +178,7 @@ impl RestorePeer {
             kind,
             status,
             is_disqualified: false,
+            has_shown: false,
             turns: 0,
             vain: 0,
             lead_rest: Backoff::default(),

@@ -228,7 +228,7 @@ impl Machine {
         }
         (self.kept, self.progress) = (Some(self.here.total_work), self.now);
         if let Some(peer) = self.peers.get_mut(&lead.peer) {
-            peer.is_early = false;
+            (peer.has_shown, peer.is_early) = (true, false);
         }
         self.end_turn();
     }
@@ -281,7 +281,9 @@ impl Machine {
     fn end_headers(&mut self) {
         let Some(met) = self.met.filter(|_| !self.peers.is_empty()) else { return };
         let met = self.now.saturating_duration_since(met);
-        if met < MEET {
+        // Whom the operator named need not be compared with others first.
+        let is_told = self.peers.values().any(|peer| peer.kind.named && !peer.is_disqualified && peer.has_shown);
+        if met < MEET && !is_told {
             return;
         }
         // Whoever claims more and rests has another turn.

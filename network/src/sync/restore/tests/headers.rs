@@ -229,6 +229,19 @@ fn whoever_keeps_small_claims_and_raises_them_is_followed_only_as_long_as_it_has
     assert_eq!(world.misbehaviours(honest), []);
 }
 
+#[test]
+fn whom_the_operator_named_is_not_compared_with_others_first() {
+    let chain = grow(&[], 700, 1);
+    for named in [true, false] {
+        let mut world = World::new();
+        let kind = PeerKind { named, ..PeerKind::default() };
+        world.join(1, Peer { kind, ..Peer::holder(&chain) });
+        world.run_for(seconds(1));
+        let phase = world.machine.status(world.now).phase;
+        assert_eq!(phase, if named { SyncPhase::Snapshot } else { SyncPhase::Headers });
+    }
+}
+
 /// Silence, a busy server or a slow line never take an honest peer's claim out of the count.
 #[test]
 fn those_who_were_silent_or_slow_are_heard_beside_a_liar_with_a_short_chain() {
