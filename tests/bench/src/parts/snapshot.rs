@@ -5,9 +5,9 @@ use crate::chains::{self, Plan};
 use crate::node::{self, Node, Scratch, number};
 use crate::{Failure, results::Results};
 use serde_json::json;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use std::fs;
 
 /// A million accounts, in some hundred and fifty blocks.
 const PLAN: Plan = Plan { accounts: 1_000_000, signers: 10_000, rounds: 50 };
