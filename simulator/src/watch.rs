@@ -71,7 +71,7 @@ impl Watch {
 
     /// An answer was lost on its way.
     pub fn on_lost(&mut self, node: NodeId, from: NodeId) {
-        self.pairs.entry((node, from)).or_default().silent += 1;
+        self.pairs.entry((node, from)).or_default().note_silence();
     }
 
     /// What liars gave to whom.
@@ -87,8 +87,8 @@ impl Watch {
     }
 
     /// What a node had of another.
-    pub fn pair(&self, node: NodeId, of: NodeId) -> Pair {
-        self.pairs.get(&(node, of)).copied().unwrap_or_default()
+    pub fn pair(&self, node: NodeId, of: NodeId) -> Option<&Pair> {
+        self.pairs.get(&(node, of))
     }
 
     /// What all had of all others.
@@ -146,7 +146,7 @@ impl Watch {
         answer: &Answered<'_>,
         (waited, now): (Nanos, Nanos),
     ) {
-        self.pairs.entry((node, from)).or_default().on_answered(class, answer, waited);
+        self.pairs.entry((node, from)).or_default().on_answered(class, answer, (waited, now));
         if self.liars.contains(&from) {
             if let Answered::Bytes(bytes) = answer
                 && bytes.len() > SHORT

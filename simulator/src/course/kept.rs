@@ -195,8 +195,11 @@ impl Course {
             }
             let charged = peers.iter().filter(|peer| peer.score < 0);
             let mut charged = charged.filter_map(|peer| names.get(&peer.peer_id));
-            let is_free = |other: &&NodeId| self.simulation.fabric().watch.pair(node, **other).silent == 0;
-            if charged.any(|other| is_free(&other)) {
+            let is_unfounded = {
+                let (now, fabric) = (self.simulation.now(), self.simulation.fabric());
+                charged.any(|other| fabric.watch.pair(node, *other).is_none_or(|pair| !pair.was_silent(now)))
+            };
+            if is_unfounded {
                 self.find(Broken::Peers { node, what: "has something against a peer that gave no reason" });
             }
         }

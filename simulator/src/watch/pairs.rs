@@ -12,14 +12,16 @@ const SLOW: Nanos = 1_500_000_000;
 const IN_VAIN: (u64, u64) = (30, 12);
 
 /// What one node had of another.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pair {
     /// Questions of sync in a row that brought nothing: how many, and since when.
     in_vain: Option<(u64, Nanos)>,
     /// Whether it was asked again and again, though all was in vain.
     pub is_nagged: bool,
     /// Questions that it answered late, or never.
-    pub silent: u64,
+    silent: u64,
+    /// When those were asked that wait for their answers.
+    open: Vec<Nanos>,
 }
 
 /// Whether it is sync that asks.
@@ -28,7 +30,17 @@ fn is_syncs(class: Class) -> bool {
 }
 
 impl Pair {
+    /// Whether it has let the other wait, by now.
+    pub fn was_silent(&self, now: Nanos) -> bool {
+        self.silent > 0 || self.open.iter().any(|since| now.saturating_sub(*since) > SLOW)
+    }
+
+    pub(super) fn note_silence(&mut self) {
+        self.silent += 1;
+    }
+
     pub(super) fn on_asked(&mut self, class: Class, now: Nanos) {
+        self.open.push(now);
         if is_syncs(class) {
             let (count, since) = self.in_vain.get_or_insert((0, now));
             *count += 1;
@@ -36,7 +48,11 @@ impl Pair {
         }
     }
 
-    pub(super) fn on_answered(&mut self, class: Class, answer: &Answered<'_>, waited: Nanos) {
+    pub(super) fn on_answered(&mut self, class: Class, answer: &Answered<'_>, (waited, now): (Nanos, Nanos)) {
+        let asked = now.saturating_sub(waited);
+        if let Some(place) = self.open.iter().position(|since| *since == asked) {
+            self.open.swap_remove(place);
+        }
         match answer {
             Answered::Bytes(_) => {
                 self.silent += u64::from(waited > SLOW);
@@ -61,7 +77,7 @@ mod tests {
             let (mut pair, mut now) = (Pair::default(), 0);
             for n in 0..60 {
                 pair.on_asked(Class::Headers, now);
-                pair.on_answered(Class::Headers, &answer, second);
+                pair.on_answered(Class::Headers, &answer, (second, now + second));
                 now += pause(n) * second;
             }
             pair.is_nagged
@@ -69,5 +85,18 @@ mod tests {
         assert!(nagged(&|_| 1, Answered::Refused));
         assert!(!nagged(&|n| 1 << n.min(5), Answered::Refused), "the control: pauses grow");
         assert!(!nagged(&|_| 1, Answered::Bytes(&[])), "the control: it answers");
+    }
+
+    /// Whoever is asked and has not answered for long is silent before the question is given up.
+    #[test]
+    fn whoever_lets_others_wait_is_silent_before_they_give_up() {
+        let mut pair = Pair::default();
+        pair.on_asked(Class::Bodies, 0);
+        assert!(!pair.was_silent(SLOW) && pair.was_silent(SLOW + 1));
+        pair.on_answered(Class::Bodies, &Answered::Bytes(&[]), (SLOW, SLOW));
+        assert!(!pair.was_silent(10 * SLOW), "it came in time");
+        pair.on_asked(Class::Bodies, MINUTE);
+        pair.on_answered(Class::Bodies, &Answered::Timeout, (SLOW, MINUTE + SLOW));
+        assert!(pair.was_silent(2 * MINUTE));
     }
 }
