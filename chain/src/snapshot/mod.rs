@@ -9,8 +9,9 @@
 //! Every so many blocks (`snapshot_every`, the same number on all nodes) the writer reads the accounts while nobody asks
 //! it anything, run by run, and stores them once more (`make`). It may begin some blocks later: undo records tell what the
 //! accounts were. In the end the runs have to lead to the state root in the block's header, so each snapshot checks all that
-//! the disk has of the accounts. The last two are kept. Whoever has the tip finds one of them at least `snapshot_every`
-//! blocks down, where no reorganisation reaches it, and that one stays as long as somebody may fetch it.
+//! the disk has of the accounts. The last two are kept, and the one before until the newest is half a period old. Whoever
+//! has the tip finds one of them at least `snapshot_every` blocks down, where no reorganisation reaches it, and that one stays
+//! for half a period at the least.
 //!
 //! # Restoring
 //! All headers come first, and are checked; then the runs as of the *pivot*, the last such height that is deep enough, in any
