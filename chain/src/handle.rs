@@ -1,6 +1,7 @@
 //! The handle that asks the writer, and the writer's start.
 
 use crate::headers::{Aside, UnknownRules};
+use crate::heal::{Others, Wanted};
 use crate::inflight::{Room, Turn};
 use crate::message::{
     Ahead, BlockOutcome, ChainError, ChainEvent, EVENTS, HeaderOutcome, Import, MAILBOX, ProvenAccount, Template,
@@ -10,7 +11,7 @@ use crate::precheck::{BlockBody, Precheck, SharedChecks};
 use crate::snapshot::Restore;
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
 use crate::writer::{self, Actor, Message, Outlets, Writer};
-use crate::{index, read::Reader, verdict::Origin};
+use crate::{index, read::Mender, read::Reader, verdict::Origin};
 use cairn_common::mailbox::{Handle, Stopped, mailbox};
 use cairn_common::{clock, runtime};
 use cairn_ledger::{
@@ -18,7 +19,7 @@ use cairn_ledger::{
     Header, Height, LinkedHeader, Transaction, TxError,
 };
 use std::{path::Path, sync::Arc};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running writer.
 #[must_use = "a writer whose end nobody awaits may be killed in the middle of its last import"]
@@ -81,7 +82,8 @@ fn start(
     let (events, _) = broadcast::channel(EVENTS);
     let (tip_sender, tip) = watch::channel(writer.tip());
     let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
-    let precheck = writer.precheck.clone();
+    let (precheck, others) = (writer.precheck.clone(), writer.others.clone());
+    let mender = Mender { writer: mailbox.clone(), healed: writer.healed.count() };
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
     let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new(), installing: None };
     let (ended_sender, ended) = oneshot::channel();
@@ -93,10 +95,11 @@ fn start(
     let handle = ChainHandle {
         mailbox,
         precheck,
-        reader: Reader { spec, view: views.store, snapshots: views.snapshots },
+        reader: Reader { spec, view: views.store, snapshots: views.snapshots, mender },
         tip,
         ahead,
         events,
+        others,
     };
     Ok((handle, Chain { ended }))
 }
@@ -113,6 +116,7 @@ pub struct ChainHandle {
     tip: watch::Receiver<Arc<Tip>>,
     ahead: watch::Receiver<Ahead>,
     events: broadcast::Sender<ChainEvent>,
+    others: Others,
 }
 
 impl ChainHandle {
@@ -181,7 +185,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn context(&self, id: BlockId) -> Result<Option<ChainContext>, Stopped> {
-        self.ask(move |actor| actor.writer.context(&id)).await
+        self.ask(move |actor| actor.writer.healing(|writer| writer.context(&id))).await
     }
 
     /// Imports the block of a linked header, which is wanted here. Waits while too many blocks are being checked.
@@ -215,7 +219,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn follow(&self, id: BlockId) -> Result<(), Stopped> {
-        self.ask(move |actor| actor.writer.follow_stored(&id)).await
+        self.ask(move |actor| actor.writer.healing(|writer| writer.follow_stored(&id))).await
     }
 
     /// Checks transactions by themselves, together: one answer for each, in order. Those that are valid are
@@ -243,7 +247,10 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping, or reorganising.
     pub async fn prove(&self, address: Address) -> Result<ProvenAccount, ChainError> {
-        let prove = move |writer: &mut Writer| Ok(ProvenAccount { tip: writer.tip(), proof: writer.prove(&address)? });
+        let prove = move |writer: &mut Writer| {
+            let proof = writer.healing(|writer| writer.prove(&address))?;
+            Ok(ProvenAccount { tip: writer.tip(), proof })
+        };
         self.ask_settled(prove).await
     }
 
@@ -261,7 +268,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn prove_at(&self, address: Address, at: BlockId) -> Result<Option<(Header, AccountProof)>, ChainError> {
-        self.ask_settled(move |writer| writer.prove_at(address, &at)).await
+        self.ask_settled(move |writer| writer.healing(|writer| writer.prove_at(address, &at))).await
     }
 
     /// What is wrong with a block whose body was found to be invalid. An import that was answered with
@@ -288,7 +295,7 @@ impl ChainHandle {
     /// # Errors
     /// The node is stopping.
     pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
-        self.ask(move |actor| actor.writer.prune(below)).await
+        self.ask(move |actor| actor.writer.healing(|writer| writer.prune(below))).await
     }
 
     /// Gives up all snapshots, and makes no more: their room is needed. Whether there were any.
@@ -371,6 +378,11 @@ impl ChainHandle {
     /// The height of the linked header with the most work, the tip's where none has more.
     pub fn best_header(&self) -> Height {
         self.ahead.borrow().best_header
+    }
+
+    /// From now on these are asked for records that are damaged here. The first to be named are asked.
+    pub fn ask_others(&self, others: mpsc::Sender<Wanted>) {
+        self.others.set(others);
     }
 
     /// What is kept beside the chain.

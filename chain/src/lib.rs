@@ -26,6 +26,7 @@
 //! | `precheck/` | the workers check blocks and transactions before the writer's turn |
 //! | `index` | where addresses were touched: kept with every import, and built for blocks imported without |
 //! | `snapshot/` | the accounts as others can fetch them, and a chain that begins with those of others |
+//! | `heal/` | damaged tables made again, from what is left and from others |
 //! | `read/` | [`Reader`]: blocks, accounts, light proofs, histories of addresses |
 //! | `writer/` | the one thread that imports blocks |
 //! | `handle` | [`ChainHandle`]: asks the writer |
@@ -40,7 +41,8 @@
 //! 4. Headers of a branch without its blocks stay in bounded memory, by origin, and only near the tip; they never reach
 //!    the disk. No bound refuses what extends the tip, what was found here, or what has more work than the tip. A
 //!    stored block whose ancestors are not here is a stored block, and no corruption.
-//! 5. A failure of the store ends the writer; the node then stops in order.
+//! 5. Damage in the store is mended by the writer, whoever met it (`heal/`). Where that cannot be, and with any other
+//!    failure of the store, the writer ends; the node then stops in order.
 //!
 //! # Looking for ...
 //! | what | where |
@@ -54,6 +56,7 @@
 //! | misbehaviour | [`verdict`] |
 //! | orphans | `headers/orphans.rs` |
 //! | reorganisation | `writer/import.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
+//! | repairing a corrupt database | `heal/`, [`replay::salvage`] |
 //! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
 //! | txindex, address index | `index.rs`, `store/chain_store.rs` |
@@ -63,6 +66,7 @@
 pub mod audit;
 mod handle;
 mod headers;
+mod heal;
 mod index;
 mod inflight;
 mod message;
@@ -80,6 +84,7 @@ mod writer;
 
 pub use handle::{Chain, ChainHandle, spawn, spawn_in_memory};
 pub use headers::{Aside, UnknownRules};
+pub use heal::{Wanted, is_body_of};
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,
 };

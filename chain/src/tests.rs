@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::error::TryRecvError;
 
 mod accounts;
+mod healing;
 mod index;
 mod other_rules;
 mod proofs;

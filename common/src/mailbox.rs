@@ -43,6 +43,14 @@ impl<M> Handle<M> {
         answered.await.map_err(|_| Stopped)
     }
 
+    /// Sends a message if there is room; otherwise it comes back.
+    ///
+    /// # Errors
+    /// There is none, or the task is gone.
+    pub fn try_send(&self, message: M) -> Result<(), mpsc::error::TrySendError<M>> {
+        self.0.try_send(message)
+    }
+
     /// Waits for room for one message, and keeps it.
     ///
     /// # Errors

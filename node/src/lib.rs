@@ -90,6 +90,7 @@ mod health;
 mod history;
 mod miner;
 mod node;
+mod others;
 mod repair;
 mod rpc_client;
 mod system;

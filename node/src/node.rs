@@ -2,6 +2,7 @@
 
 use crate::api::{self, ApiError, Services};
 use crate::history::{self, HistoryHandle, HistoryParts};
+use crate::others;
 use crate::system::data_dir::{DataDir, DataDirError};
 use crate::system::disk_budget::{self, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
@@ -231,6 +232,11 @@ async fn start_parts(
     })
     .await?;
     tasks.adopt("network", switch.throw(), task);
+
+    let (switch, shutdown) = tasks::shutdown();
+    let (others, wanted) = mpsc::channel(1);
+    chain.ask_others(others);
+    tasks.adopt("others", switch.throw(), others::spawn(network.clone(), wanted, shutdown));
 
     let (switch, shutdown) = tasks::shutdown();
     let rules = sync::Rules { spec: spec.clone(), local, is_own: true };

@@ -6,23 +6,17 @@
 //! 2. The new one takes its place whole, or not at all, whenever the power fails.
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
-use crate::system::data_dir::DataDir;
-use cairn_chain::replay::{self, ReplayError, Replayed, Salvaged, Wanted};
-use cairn_chain::{ChainHandle, store::DbOptions, verdict::PeerNumber};
+use crate::{others, system::data_dir::DataDir};
+use cairn_chain::replay::{self, ReplayError, Replayed, Salvaged};
+use cairn_chain::{ChainHandle, Wanted, store::DbOptions};
 use cairn_common::tasks;
-use cairn_ledger::{block::Body, chain_spec::ChainSpec};
+use cairn_ledger::chain_spec::ChainSpec;
 use cairn_mempool::PoolConfig;
-use cairn_network::{NetworkConfig, NetworkEvent, NetworkFiles, NetworkHandle, NetworkParts};
+use cairn_network::{NetworkConfig, NetworkFiles, NetworkParts};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::path::{Path, PathBuf};
-use std::{collections::BTreeSet, fs, future::Future, io, sync::Arc, time::Duration};
-use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
-
-/// How long peers are waited for that have a body; the time to find and dial some, and to be refused by others.
-const WAIT_FOR_PEERS: Duration = Duration::from_secs(60);
-/// Between two rounds of asking those who are connected.
-const PAUSE: Duration = Duration::from_millis(500);
+use std::{fs, future::Future, io, sync::Arc};
+use tokio::sync::mpsc;
 
 /// What a repair needs of the configuration.
 #[derive(Clone, Debug)]
@@ -122,52 +116,13 @@ async fn answer(
         // Without it, what is wanted is not had: the salvage ends where it is wanted, and says so.
         Err(error) => return tracing::warn!(target: "cairn::node", %error, "no peers can be asked"),
     };
-    let (known, peers) = watch::channel(BTreeSet::new());
     let listen = async {
-        while let Some(event) = events.recv().await {
-            match event {
-                NetworkEvent::PeerUp { peer, .. } => known.send_modify(|known| _ = known.insert(peer)),
-                NetworkEvent::PeerDown { peer } => known.send_modify(|known| _ = known.remove(&peer)),
-                NetworkEvent::PeerStatus { .. } | NetworkEvent::UnknownParent { .. } => {}
-            }
-        }
+        // Somebody has to.
+        while events.recv().await.is_some() {}
     };
-    let answer = async {
-        let mut next = Some(first);
-        while let Some(request) = next {
-            let body = find(&network, &peers, &request).await;
-            // The salvage may have been ended.
-            let _ = request.answer.send(body);
-            next = wanted.recv().await;
-        }
-    };
+    let answer = others::answer(network, Some(first), wanted);
     tokio::select! {
         () = listen => {}
         () = answer => {}
     }
-}
-
-/// Asks everyone who is connected for a body, again and again until the time is up.
-async fn find(
-    network: &NetworkHandle,
-    connected: &watch::Receiver<BTreeSet<PeerNumber>>,
-    wanted: &Wanted,
-) -> Option<Body> {
-    let deadline = Instant::now() + WAIT_FOR_PEERS;
-    let mut asked = BTreeSet::new();
-    while Instant::now() < deadline {
-        let connected = connected.borrow().clone();
-        for peer in connected {
-            // One that had no answer is asked once: whoever is busy, others are not.
-            if !asked.insert(peer) {
-                continue;
-            }
-            let bodies = network.request_bodies(peer, vec![wanted.id]).await.unwrap_or_default();
-            if let Some(body) = bodies.into_iter().find(|body| wanted.is(body)) {
-                return Some(body);
-            }
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    None
 }

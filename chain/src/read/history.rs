@@ -79,7 +79,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn indexed(&self) -> Result<Option<Height>, StoreError> {
-        self.store().indexed()
+        self.mender.read(|| self.store().indexed())
     }
 
     /// A page of an address's history, all of it as of one tip.
@@ -87,15 +87,17 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn history(&self, query: &HistoryQuery) -> Result<Result<HistoryPage, NoHistory>, StoreError> {
-        for _ in 0..TRIES {
-            let tip = self.store().expect_header(&self.store().tip()?)?;
-            let read = self.read_history(query, tip.clone())?;
-            // What was read on the way belongs to this tip, unless the chain has left it.
-            if self.store().is_connected(&tip)? {
-                return Ok(read);
+        self.mender.read(|| {
+            for _ in 0..TRIES {
+                let tip = self.store().expect_header(&self.store().tip()?)?;
+                let read = self.read_history(query, tip.clone())?;
+                // What was read on the way belongs to this tip, unless the chain has left it.
+                if self.store().is_connected(&tip)? {
+                    return Ok(read);
+                }
             }
-        }
-        Ok(Err(NoHistory::Moving))
+            Ok(Err(NoHistory::Moving))
+        })
     }
 
     fn read_history(

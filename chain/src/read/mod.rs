@@ -12,12 +12,20 @@ pub use proofs::{ProvenTip, UnknownBlock};
 
 use crate::snapshot::{SnapshotInfo, Snapshots};
 use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
+use crate::writer::Message;
+use cairn_common::{mailbox::Handle, runtime};
 use cairn_ledger::{
     Account, Address, BlockId, Body, ChainSpec, Hash, Header, Height, LinkedHeader, TxId, accounts::StateRun,
     pow::CompactTarget,
 };
-use std::{path::Path, sync::Arc};
-use tokio::sync::watch;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::{thread, time::Duration};
+use tokio::sync::{mpsc::error::TrySendError, watch};
+
+/// Between two looks whether the writer has room for a question.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// A locator's first ids are consecutive; after them the steps double.
 const LOCATOR_DENSE: u64 = 10;
@@ -43,6 +51,46 @@ pub struct Reader {
     /// The chain as it is or, while a long reorganisation is under way, as it was before.
     pub(crate) view: watch::Receiver<Arc<ChainStore>>,
     pub(crate) snapshots: Snapshots,
+    pub(crate) mender: Mender,
+}
+
+/// Who mends what a reader finds damaged. Cloning shares it.
+#[derive(Clone)]
+pub(crate) struct Mender {
+    pub(crate) writer: Handle<Message>,
+    /// How often something was mended.
+    pub(crate) healed: Arc<AtomicU64>,
+}
+
+impl Mender {
+    /// Reads again once what was read is mended.
+    fn read<T>(&self, read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let healed = self.healed.load(Ordering::Acquire);
+        match read() {
+            Err(damage) if damage.damaged_table().is_some() && !runtime::is_simulated() => {
+                self.mend(damage, healed);
+                // The same once more, where it could not be mended.
+                read()
+            }
+            read => read,
+        }
+    }
+
+    /// Has the writer mend it, and waits for that.
+    fn mend(&self, damage: StoreError, healed: u64) {
+        let (answer, answered) = mpsc::channel();
+        let mut question = Message::Ask(Box::new(move |actor| {
+            // Whoever reads stops the node, if need be.
+            let _ = answer.send(actor.heal(damage, healed).is_ok());
+            Ok(())
+        }));
+        while let Err(TrySendError::Full(again)) = self.writer.try_send(question) {
+            question = again;
+            thread::sleep(PAUSE);
+        }
+        // A writer that has ended drops the question.
+        let _ = answered.recv();
+    }
 }
 
 /// A transaction of the followed chain.
@@ -58,6 +106,11 @@ impl Reader {
     /// The settled chain.
     pub(crate) fn store(&self) -> Arc<ChainStore> {
         self.view.borrow().clone()
+    }
+
+    /// How often damage of the database was mended since the start.
+    pub fn healed(&self) -> u64 {
+        self.mender.healed.load(Ordering::Acquire)
     }
 
     /// The rules of the network.
@@ -86,7 +139,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn header(&self, id: &BlockId) -> Result<Option<LinkedHeader>, StoreError> {
-        self.store().header(id)
+        self.mender.read(|| self.store().header(id))
     }
 
     /// The header at a height of the followed chain.
@@ -94,10 +147,10 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn header_at(&self, height: Height) -> Result<Option<LinkedHeader>, StoreError> {
-        match self.store().id_at(height)? {
+        self.mender.read(|| match self.store().id_at(height)? {
             Some(id) => self.store().header(&id),
             None => Ok(None),
-        }
+        })
     }
 
     /// A stored block, on the followed chain or not.
@@ -105,7 +158,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn block(&self, id: &BlockId) -> Result<Option<StoredBlock>, StoreError> {
-        self.store().block(id)
+        self.mender.read(|| self.store().block(id))
     }
 
     /// The canonical bytes of a stored block.
@@ -113,7 +166,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store().raw_block(header)
+        self.mender.read(|| self.store().raw_block(header))
     }
 
     /// The transactions of a stored block; `None` when it was pruned.
@@ -121,7 +174,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn body(&self, header: &LinkedHeader) -> Result<Option<Body>, StoreError> {
-        self.store().body(header)
+        self.mender.read(|| self.store().body(header))
     }
 
     /// At heights that this divides nodes of this network may have made a snapshot.
@@ -145,7 +198,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn restored(&self) -> Result<Option<Height>, StoreError> {
-        self.store().restored()
+        self.mender.read(|| self.store().restored())
     }
 
     /// How many accounts there are at the tip.
@@ -153,8 +206,10 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn account_count(&self) -> Result<u64, StoreError> {
-        // The sentinel is none.
-        Ok(self.store().account_count()?.saturating_sub(1))
+        self.mender.read(|| {
+            // The sentinel is none.
+            Ok(self.store().account_count()?.saturating_sub(1))
+        })
     }
 
     /// Writes the indexes anew, without what they say of pruned blocks. It takes as long as reading and writing them.
@@ -185,7 +240,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn tip_height(&self) -> Result<Height, StoreError> {
-        Ok(self.store().expect_header(&self.store().tip()?)?.header().height)
+        self.mender.read(|| Ok(self.store().expect_header(&self.store().tip()?)?.header().height))
     }
 
     /// Whether `header` is on the followed chain.
@@ -193,7 +248,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn is_connected(&self, header: &LinkedHeader) -> Result<bool, StoreError> {
-        self.store().is_connected(header)
+        self.mender.read(|| self.store().is_connected(header))
     }
 
     /// The account of an address at the tip.
@@ -201,10 +256,12 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn account(&self, address: &Address) -> Result<Option<Account>, StoreError> {
-        if *address == Address::ZERO {
-            return Ok(None);
-        }
-        Ok(self.store().account(address)?.map(|(_, leaf)| leaf.account))
+        self.mender.read(|| {
+            if *address == Address::ZERO {
+                return Ok(None);
+            }
+            Ok(self.store().account(address)?.map(|(_, leaf)| leaf.account))
+        })
     }
 
     /// The accounts of many addresses at the tip, all of one moment, in their order.
@@ -212,11 +269,13 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn accounts(&self, addresses: &[Address]) -> Result<Vec<Option<Account>>, StoreError> {
-        let mut accounts = self.store().accounts(addresses)?;
-        for (_, sentinel) in addresses.iter().zip(&mut accounts).filter(|(address, _)| **address == Address::ZERO) {
-            *sentinel = None;
-        }
-        Ok(accounts)
+        self.mender.read(|| {
+            let mut accounts = self.store().accounts(addresses)?;
+            for (_, sentinel) in addresses.iter().zip(&mut accounts).filter(|(address, _)| **address == Address::ZERO) {
+                *sentinel = None;
+            }
+            Ok(accounts)
+        })
     }
 
     /// Whether each of these addresses has an account at the tip.
@@ -224,8 +283,14 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn have_accounts(&self, addresses: &[Address]) -> Result<Vec<bool>, StoreError> {
-        let indices = self.store().indices_of(addresses)?.into_iter();
-        Ok(addresses.iter().zip(indices).map(|(address, index)| *address != Address::ZERO && index.is_some()).collect())
+        self.mender.read(|| {
+            let indices = self.store().indices_of(addresses)?.into_iter();
+            Ok(addresses
+                .iter()
+                .zip(indices)
+                .map(|(address, index)| *address != Address::ZERO && index.is_some())
+                .collect())
+        })
     }
 
     /// A transaction of the followed chain.
@@ -233,12 +298,14 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn transaction(&self, txid: &TxId) -> Result<Option<MinedTransaction>, StoreError> {
-        let Some(location) = self.store().location(txid)? else { return Ok(None) };
-        let Some(block) = self.header_at(location.height)? else { return Ok(None) };
-        let Some(body) = self.store().body(&block)? else { return Ok(None) };
-        // The chain may have moved between the reads: what is there now must be what was asked for.
-        let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
-        Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
+        self.mender.read(|| {
+            let Some(location) = self.store().location(txid)? else { return Ok(None) };
+            let Some(block) = self.header_at(location.height)? else { return Ok(None) };
+            let Some(body) = self.store().body(&block)? else { return Ok(None) };
+            // The chain may have moved between the reads: what is there now must be what was asked for.
+            let transaction = body.get(location.place as usize).filter(|found| found.id() == *txid).cloned();
+            Ok(transaction.map(|transaction| MinedTransaction { block, transaction }))
+        })
     }
 
     /// The target that a child of the stored block `id` must have.
@@ -246,7 +313,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn target_after(&self, id: &BlockId) -> Result<Option<CompactTarget>, StoreError> {
-        Ok(self.store().header(id)?.map(|block| block.next_target()))
+        self.mender.read(|| Ok(self.store().header(id)?.map(|block| block.next_target())))
     }
 
     /// Whether a transaction is in a block of the followed chain.
@@ -254,7 +321,7 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn is_mined(&self, txid: &TxId) -> Result<bool, StoreError> {
-        Ok(self.store().location(txid)?.is_some())
+        self.mender.read(|| Ok(self.store().location(txid)?.is_some()))
     }
 
     /// Ids from the tip down: ten in a row, then in doubling steps, the genesis last.
@@ -262,12 +329,14 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn locator(&self) -> Result<Vec<BlockId>, StoreError> {
-        let tip = self.store().expect_header(&self.store().tip()?)?;
-        let mut ids = Vec::new();
-        for height in locator_heights(tip.header().height) {
-            ids.extend(self.store().id_at(height)?);
-        }
-        Ok(ids)
+        self.mender.read(|| {
+            let tip = self.store().expect_header(&self.store().tip()?)?;
+            let mut ids = Vec::new();
+            for height in locator_heights(tip.header().height) {
+                ids.extend(self.store().id_at(height)?);
+            }
+            Ok(ids)
+        })
     }
 
     /// Up to `max` headers of the followed chain after the first id of `locator` that is on it.
@@ -275,21 +344,23 @@ impl Reader {
     /// # Errors
     /// A failing store.
     pub fn headers_after(&self, locator: &[BlockId], max: usize) -> Result<Vec<Header>, StoreError> {
-        let mut after = Height::GENESIS;
-        for id in locator {
-            if let Some(header) = self.store().connected(id)? {
-                after = header.header().height;
-                break;
+        self.mender.read(|| {
+            let mut after = Height::GENESIS;
+            for id in locator {
+                if let Some(header) = self.store().connected(id)? {
+                    after = header.header().height;
+                    break;
+                }
             }
-        }
-        let mut headers = Vec::new();
-        while headers.len() < max
-            && let Some(next) = after.next()
-            && let Some(header) = self.header_at(next)?
-        {
-            headers.push(header.header().clone());
-            after = next;
-        }
-        Ok(headers)
+            let mut headers = Vec::new();
+            while headers.len() < max
+                && let Some(next) = after.next()
+                && let Some(header) = self.header_at(next)?
+            {
+                headers.push(header.header().clone());
+                after = next;
+            }
+            Ok(headers)
+        })
     }
 }

@@ -54,13 +54,15 @@ impl Reader {
         request: &LightRequest,
         known: Option<BlockId>,
     ) -> Result<Result<(LinkedHeader, ProvenTip), UnknownBlock>, StoreError> {
-        self.below(&request.tip, |tip| {
-            if let Some(known) = known
-                && let Some(headers) = self.headers_since(&known, tip)?
-            {
-                return Ok((tip.clone(), ProvenTip::Since(known, headers)));
-            }
-            Ok((tip.clone(), ProvenTip::Whole(Box::new(self.light_proof(request, tip)?))))
+        self.mender.read(|| {
+            self.below(&request.tip, |tip| {
+                if let Some(known) = known
+                    && let Some(headers) = self.headers_since(&known, tip)?
+                {
+                    return Ok((tip.clone(), ProvenTip::Since(known, headers)));
+                }
+                Ok((tip.clone(), ProvenTip::Whole(Box::new(self.light_proof(request, tip)?))))
+            })
         })
     }
 
@@ -75,11 +77,13 @@ impl Reader {
         at: &BlockId,
         count: u64,
     ) -> Result<Result<Option<Vec<u8>>, UnknownBlock>, StoreError> {
-        self.below(at, |tip| {
-            let Some(from) = self.height_below(after, tip)? else { return Ok(None) };
-            let to = tip.header().height.get();
-            let headers = self.headers(from + 1, to.min(from.saturating_add(count)))?;
-            Ok(Some(headers.iter().flat_map(|header| encode(&BareHeader::from(header))).collect()))
+        self.mender.read(|| {
+            self.below(at, |tip| {
+                let Some(from) = self.height_below(after, tip)? else { return Ok(None) };
+                let to = tip.header().height.get();
+                let headers = self.headers(from + 1, to.min(from.saturating_add(count)))?;
+                Ok(Some(headers.iter().flat_map(|header| encode(&BareHeader::from(header))).collect()))
+            })
         })
     }
 
@@ -92,7 +96,7 @@ impl Reader {
         txid: &TxId,
         at: &BlockId,
     ) -> Result<Result<Option<TransactionProof>, UnknownBlock>, StoreError> {
-        self.below(at, |tip| self.transaction_proof(txid, tip))
+        self.mender.read(|| self.below(at, |tip| self.transaction_proof(txid, tip)))
     }
 
     /// Reads what belongs to the followed chain up to `tip`.

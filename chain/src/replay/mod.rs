@@ -35,5 +35,5 @@ pub use export::{Export, Exported, export};
 pub use feed::{ReplayError, Replayed};
 pub use file::{BlockFile, BlockFileWriter, FileError};
 pub use import::{Imported, import};
-pub use salvage::{Salvaged, Wanted, salvage};
+pub use salvage::{Salvaged, salvage};
 pub use verify::{SCRATCH_PREFIX, Verified, VerifyError, verify};

@@ -6,31 +6,14 @@
 //! goes on.
 
 use super::feed::{Fed, ReplayError, Replayed, feed, run};
+use crate::heal::{Wanted, is_body_of};
 use crate::store::{ChainStore, DbOptions};
 use crate::{ChainHandle, Tip};
-use cairn_ledger::{Block, BlockId, Body, ChainSpec, Hash, Height, LinkedHeader, Transaction, merkle::txs_root};
+use cairn_ledger::{Block, Body, ChainSpec, Height, LinkedHeader};
 use std::future::{self, Future};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, oneshot};
-
-/// A body that is asked of others.
-#[derive(Debug)]
-pub struct Wanted {
-    /// Its block.
-    pub id: BlockId,
-    /// What its transactions have to hash to.
-    pub txs_root: Hash,
-    /// Takes it, if somebody has it.
-    pub answer: oneshot::Sender<Option<Body>>,
-}
-
-impl Wanted {
-    /// Whether a body is the one.
-    pub fn is(&self, body: &Body) -> bool {
-        is_body_of(body, self.txs_root)
-    }
-}
 
 /// What was saved.
 #[derive(Clone, Debug)]
@@ -147,9 +130,9 @@ impl Salvage {
             Err(error) => error.to_string(),
         };
         let (answer, answered) = oneshot::channel();
-        let wanted = Wanted { id, txs_root: header.txs_root, answer };
+        let wanted = Wanted::Body { id, txs_root: header.txs_root, answer };
         // Whoever answers may have given up.
-        let body = self.wanted.blocking_send(wanted).ok().and_then(|()| answered.blocking_recv().ok().flatten());
+        let body = self.wanted.blocking_send(wanted).ok().and_then(|()| answered.blocking_recv().ok());
         let body = body.filter(|body| is_body_of(body, header.txs_root));
         let body = body.ok_or_else(|| format!("{reason}, and no peer gave it"))?;
         lock(&self.found).fetched += 1;
@@ -179,9 +162,4 @@ impl Iterator for Salvage {
             }
         }
     }
-}
-
-fn is_body_of(body: &Body, root: Hash) -> bool {
-    let txids: Vec<_> = body.iter().map(Transaction::id).collect();
-    txs_root(&txids) == root
 }

@@ -58,7 +58,7 @@ impl Changed {
 impl SnapshotMaker {
     /// What makes a snapshot every so many blocks, or only keeps those that are stored; and which are held.
     pub(crate) fn new(store: &ChainStore, every: u64) -> Result<(Self, HeldSnapshots), StoreError> {
-        let (held, receiver) = watch::channel(Arc::new(stored(store)?));
+        let (held, receiver) = watch::channel(Arc::new(stored(store, &[])?));
         Ok((Self { every, held, looks: true, begun: [None; 2], making: None }, receiver))
     }
 
@@ -72,7 +72,19 @@ impl SnapshotMaker {
     /// # Errors
     /// A failing or corrupt database.
     pub(crate) fn hold_stored(&mut self, store: &ChainStore) -> Result<(), StoreError> {
-        self.held.send_replace(Arc::new(stored(store)?));
+        let known = self.held.borrow().clone();
+        self.held.send_replace(Arc::new(stored(store, &known)?));
+        Ok(())
+    }
+
+    /// Holds what is stored whole after something was mended, and looks anew what is due.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn begin_again(&mut self, store: &ChainStore) -> Result<(), StoreError> {
+        (self.looks, self.begun, self.making) = (true, [None; 2], None);
+        // What was known of them is known no more.
+        self.held.send_replace(Arc::new(stored(store, &[])?));
         Ok(())
     }
 
@@ -108,6 +120,9 @@ impl SnapshotMaker {
         // Not borrowed any more when one is dropped.
         let all = self.held.borrow().clone();
         for held in all.iter() {
+            if held.is_damaged() {
+                return Err(StoreError::corrupt::<LeavesByRun>(held.height.get()));
+            }
             if is_stale(held.height, &held.block)? {
                 self.drop(store, held.height)?;
             }
@@ -148,8 +163,11 @@ impl SnapshotMaker {
 
     fn finish(&mut self, store: &ChainStore, made: Making) -> Result<(), StoreError> {
         let record = SnapshotRecord { is_whole: true, ..made.record };
-        // The accounts on the disk are those of the header, or the disk is damaged.
-        Held::load(store, made.height, &record)?;
+        // The accounts on the disk are those of the header, or the disk, or this copy of them, is damaged.
+        if let Err(damage) = Held::load(store, made.height, &record) {
+            store.drop_snapshot(made.height)?;
+            return Err(damage);
+        }
         let mut batch = store.batch(0);
         store.put_snapshot(&mut batch, made.height, &record);
         batch.write(Durability::Synced)?;
@@ -182,10 +200,14 @@ impl SnapshotMaker {
     }
 }
 
-/// The snapshots that are stored whole, the lowest first.
-fn stored(store: &ChainStore) -> Result<Vec<Held>, StoreError> {
+/// The snapshots that are stored whole, the lowest first. What is known of one, its damage too, stays known.
+fn stored(store: &ChainStore, known: &[Held]) -> Result<Vec<Held>, StoreError> {
     let whole = store.snapshots()?.into_iter().filter(|(_, record)| record.is_whole);
-    whole.map(|(height, record)| Held::load(store, height, &record)).collect()
+    let held = whole.map(|(height, record)| match known.iter().find(|held| held.block == record.block) {
+        Some(held) => Ok(held.clone()),
+        None => Held::load(store, height, &record),
+    });
+    held.collect()
 }
 
 /// Begins a snapshot, or goes on with it; `None` where it is there, or the blocks since then were pruned or changed too

@@ -51,12 +51,13 @@ pub(crate) fn prepare(store: &ChainStore, options: DbOptions) -> Result<(), Stor
         restore::remove(store)?;
     }
     for (height, record) in store.snapshots()?.into_iter().filter(|(_, record)| record.is_whole) {
-        let unusable = if options.keep_snapshots { Held::load(store, height, &record).err() } else { None };
-        if let Some(error) = &unusable {
-            tracing::warn!(target: "cairn::chain", height = height.get(), %error, "removing a damaged snapshot");
-        }
-        if unusable.is_some() || !options.keep_snapshots {
-            store.drop_snapshot(height)?;
+        match Held::load(store, height, &record) {
+            Ok(_) if options.keep_snapshots => {}
+            Err(StoreError::StateMismatch { .. }) => {
+                return Err(StoreError::corrupt::<LeavesByRun>(height.get()));
+            }
+            Err(damage) => return Err(damage),
+            Ok(_) => store.drop_snapshot(height)?,
         }
     }
     Ok(())

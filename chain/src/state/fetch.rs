@@ -197,7 +197,7 @@ impl State {
             // Before anything is executed on it: otherwise a valid block would be called invalid.
             if !(self.tree.load(*number, hashes) && self.accounts.load(*number, leaves)) {
                 let (first, last) = (number << bits, (number << bits) + leaves.len() as u64 - 1);
-                return Err(StoreError::corrupt::<LinkByIndex>(format!("accounts {first} to {last}")));
+                return Err(StoreError::Accounts { first, last });
             }
         }
         Ok(())

@@ -154,6 +154,25 @@ pub(super) fn load_state(store: &ChainStore, workers: &Workers, count: u64, room
     Ok(State { accounts, tree, max_loaded, roots_of: None })
 }
 
+impl State {
+    /// Compares all accounts on the disk with the tree; which are wrong, if any.
+    pub(crate) fn find_wrong(&self, store: &ChainStore) -> Result<Option<StoreError>, StoreError> {
+        let (bits, count) = (self.accounts.bits(), self.accounts.count());
+        let mut known = self.tree.bucket_roots().iter();
+        for first in (0..count).step_by(AT_ONCE as usize) {
+            let leaves = store.leaves_at(first..count.min(first + AT_ONCE))?;
+            let hashes = BucketHashes::new_each(bits, &Leaf::hash_each(&leaves));
+            for (root, number) in BucketHashes::roots(&hashes).into_iter().zip(first >> bits..) {
+                if known.next() != Some(&root) {
+                    let (first, last) = (number << bits, count.min((number + 1) << bits).saturating_sub(1));
+                    return Ok(Some(StoreError::Accounts { first, last }));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// The state at `tip` from the roots of buckets that are stored; `None` where none are, or they are of no use.
 fn load_from_roots(
     source: Source<'_>,

@@ -1,6 +1,7 @@
 //! The accounts at the tip, as the disk has them.
 
 use super::codec::{KeyCodec, Table};
+use super::db::Entry;
 use super::schema::{
     AccountByIndex, AddressLink, IndexByAddress, LinkByIndex, Meta, MetaKey, MetaRecord, ROOTS_IN_PART, RootsByPart,
     StoredRoots,
@@ -65,11 +66,7 @@ impl ChainStore {
 
     /// The accounts with addresses below `address`, from the greatest down, and their indices.
     pub fn indices_below(&self, address: &Address) -> impl Iterator<Item = Result<(Address, u64), StoreError>> {
-        self.db.below::<IndexByAddress>(address).map(|entry| {
-            let (key, index) = entry?;
-            let corrupt = |_| StoreError::corrupt::<IndexByAddress>(hex::encode(&key));
-            Ok((Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(corrupt)?), index))
-        })
+        self.db.below::<IndexByAddress>(address).map(place_of)
     }
 
     /// The leaves at these indices.
@@ -93,6 +90,54 @@ impl ChainStore {
             next = index.saturating_add(1);
         }
         if next < indices.end { Err(no_account(next)) } else { Ok(leaves) }
+    }
+
+    /// What the accounts at these indices have, all of them.
+    ///
+    /// # Errors
+    /// A failing or corrupt database; also when not all of them are there.
+    pub(crate) fn accounts_at(&self, indices: Range<u64>) -> Result<Vec<Account>, StoreError> {
+        let entries = self.db.entries_from::<AccountByIndex>(&indices.start);
+        let mut accounts = Vec::new();
+        for (index, entry) in indices.clone().zip(entries) {
+            let (key, account) = entry?;
+            if *key != index.to_bytes() {
+                return Err(no_account(index));
+            }
+            accounts.push(account);
+        }
+        let next = indices.start.saturating_add(accounts.len() as u64);
+        if next < indices.end { Err(no_account(next)) } else { Ok(accounts) }
+    }
+
+    /// What the account at an index has.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn account_at(&self, index: u64) -> Result<Option<Account>, StoreError> {
+        self.db.get::<AccountByIndex>(&index)
+    }
+
+    /// Whose accounts there are, in order of creation.
+    pub(crate) fn links(&self) -> impl Iterator<Item = Result<(u64, AddressLink), StoreError>> {
+        self.db.entries::<LinkByIndex>().map(|entry| {
+            let (key, link) = entry?;
+            let corrupt = |_| StoreError::corrupt::<LinkByIndex>(hex::encode(&key));
+            Ok((u64::from_be_bytes(<[u8; 8]>::try_from(&*key).map_err(corrupt)?), link))
+        })
+    }
+
+    /// All addresses with an account, ascending, and where it is.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = Result<(Address, u64), StoreError>> {
+        self.db.entries::<IndexByAddress>().map(place_of)
+    }
+
+    /// How many accounts there are, going by their addresses.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn link_count(&self) -> Result<u64, StoreError> {
+        count_by_index::<LinkByIndex>(&self.db)
     }
 
     /// How many accounts there are, the sentinel included.
@@ -176,6 +221,13 @@ impl ChainStore {
     pub fn address_count(&self) -> Result<u64, StoreError> {
         self.db.entries::<IndexByAddress>().try_fold(0, |count, entry| entry.map(|_| count + 1))
     }
+}
+
+/// An address, and where its account is.
+fn place_of(entry: Result<Entry<u64>, StoreError>) -> Result<(Address, u64), StoreError> {
+    let (key, index) = entry?;
+    let corrupt = |_| StoreError::corrupt::<IndexByAddress>(hex::encode(&key));
+    Ok((Address::from_bytes(<[u8; 32]>::try_from(&*key).map_err(corrupt)?), index))
 }
 
 /// How many entries a table has whose keys are all numbers up to some.

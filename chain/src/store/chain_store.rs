@@ -7,6 +7,7 @@ use super::schema::{
     TouchByAccount, TouchKey, TxLocation, UnderWay, UndoByBlock, UndoLeaves,
 };
 use super::{Batch, Db, DbOptions, DbUsage, Durability, MemoryDisk, StoreError};
+use crate::heal::heal_meta;
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
 use cairn_ledger::{Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId};
 use std::path::Path;
@@ -38,7 +39,7 @@ impl ChainStore {
     pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
         Self::refuse_older(path, spec, options)?;
         let lowest = LowestBody::default();
-        Self::open_or_create(Db::open(path, options, &lowest)?, spec, lowest)
+        Self::open_or_create(Db::open(path, options, &lowest)?, spec, lowest, options)
     }
 
     /// The same on a disk that is only in memory.
@@ -46,12 +47,20 @@ impl ChainStore {
     /// # Errors
     /// Another network's database, or another format.
     pub fn open_in_memory(disk: MemoryDisk, spec: &ChainSpec) -> Result<Self, StoreError> {
-        Self::open_or_create(Db::open_in_memory(disk), spec, LowestBody::default())
+        Self::open_or_create(Db::open_in_memory(disk), spec, LowestBody::default(), DbOptions::default())
     }
 
-    fn open_or_create(db: Db, spec: &ChainSpec, lowest: LowestBody) -> Result<Self, StoreError> {
+    fn open_or_create(db: Db, spec: &ChainSpec, lowest: LowestBody, options: DbOptions) -> Result<Self, StoreError> {
         let store = Self { db, genesis: LinkedHeader::genesis(spec), lowest };
-        if !store.is_identified(spec)? {
+        let is_identified = match store.is_identified(spec) {
+            Err(damage) if damage.damaged_table().is_some() => {
+                tracing::warn!(target: "cairn::chain", %damage, "the database does not say any more what it is: going by its chain");
+                heal_meta(&store, spec, options)?;
+                true
+            }
+            is_identified => is_identified?,
+        };
+        if !is_identified {
             store.create(spec)?;
         }
         store.load_lowest()?;

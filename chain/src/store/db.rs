@@ -96,7 +96,7 @@ pub struct TableUsage {
 /// An open database: read as it is or, [frozen](Db::frozen), as it was. Writes go to the database either way.
 pub struct Db(Backend);
 
-enum Backend {
+pub(super) enum Backend {
     Rocks(Rocks),
     Memory(MemoryView),
 }
@@ -151,6 +151,10 @@ impl Iterator for Entries<'_> {
 }
 
 impl Db {
+    pub(super) fn backend(&self) -> &Backend {
+        &self.0
+    }
+
     /// The same database as it is now, or was when it was frozen, whatever is written from now on.
     pub fn frozen(&self) -> Self {
         Self(match &self.0 {

@@ -1,6 +1,9 @@
 //! How the database can fail.
 
+use super::codec::Table;
+use super::schema;
 use cairn_ledger::{BlockId, Hash, Height};
+use std::ops::RangeInclusive;
 
 /// A failure of the database. It is never anybody's fault but ours, and it stops the node.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,9 @@ pub enum StoreError {
     /// The accounts are not those of the tip.
     #[error("the database is corrupt: its accounts have the state root {got}, the tip has {expected}")]
     StateMismatch { got: Hash, expected: Hash },
+    /// Some of the accounts are not those of the tip.
+    #[error("the database is corrupt: accounts {first} to {last} are not those of the tip")]
+    Accounts { first: u64, last: u64 },
     /// The operating system refused the threads that work on the chain.
     #[error("threads could not be started: {reason}")]
     Workers { reason: String },
@@ -78,7 +84,11 @@ impl StoreError {
     /// Whether the storage, or what is on it, is broken.
     pub fn is_storage_failure(&self) -> bool {
         match self {
-            Self::Database { .. } | Self::Corrupt { .. } | Self::Missing { .. } | Self::StateMismatch { .. } => true,
+            Self::Database { .. }
+            | Self::Corrupt { .. }
+            | Self::Missing { .. }
+            | Self::StateMismatch { .. }
+            | Self::Accounts { .. } => true,
             // The data is well, but another program's or network's; or it was never looked at.
             Self::Format { .. }
             | Self::NoTable { .. }
@@ -89,6 +99,33 @@ impl StoreError {
             | Self::NoMemory { .. }
             | Self::Restoring
             | Self::Workers { .. } => false,
+        }
+    }
+
+    /// Whether RocksDB has met damage while it merged files: then it writes nothing until it is opened again, which mends
+    /// it.
+    pub fn is_merge_damage(&self) -> bool {
+        matches!(self, Self::Database { table: "write" | "flush", reason } if reason.starts_with("Corruption"))
+    }
+
+    /// The table that is damaged, where what can be read of it is not what was written.
+    pub(crate) fn damaged_table(&self) -> Option<&'static str> {
+        match self {
+            Self::Corrupt { table, .. } | Self::Missing { table, .. } => Some(table),
+            // RocksDB's own word for it. A disk that fails says something else.
+            Self::Database { table, reason } if reason.starts_with("Corruption") => {
+                schema::TABLES.iter().copied().find(|known| known == table)
+            }
+            Self::Accounts { .. } => Some(schema::AccountByIndex::NAME),
+            _ => None,
+        }
+    }
+
+    /// The accounts that are known to be wrong.
+    pub(crate) fn damaged_accounts(&self) -> Option<RangeInclusive<u64>> {
+        match self {
+            Self::Accounts { first, last } => Some(*first..=*last),
+            _ => None,
         }
     }
 }

@@ -24,7 +24,8 @@
 //! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
 //! [`Batch`] is the only way to write; [`ChainStore`] answers
 //! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go; `backup` copies a
-//! database in use; `snapshots` is what is stored of snapshots, and of a restore from one.
+//! database in use; `snapshots` is what is stored of snapshots, and of a restore from one; `anew` writes a
+//! damaged table anew.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
@@ -40,6 +41,7 @@
 //! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
 
 mod accounts;
+mod anew;
 mod backup;
 mod chain_store;
 mod codec;
@@ -49,13 +51,14 @@ mod error;
 mod fuzz;
 mod memory;
 mod pruning;
-mod rocks;
+pub(crate) mod rocks;
 pub mod schema;
 mod snapshots;
 
 pub use backup::{Backup, BackupError};
 pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
 pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
+pub(crate) use codec::Table;
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;

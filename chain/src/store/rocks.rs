@@ -5,14 +5,27 @@ use super::pruning::{LowestBody, is_pruned};
 use super::{DbOptions, DbUsage, StoreError, TableUsage, schema};
 use cairn_common::disk;
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompactionStyle,
-    DBCompressionType, DBIterator, DBPinnableSlice, DBRecoveryMode, Direction, FlushOptions, IteratorMode, Options,
-    ReadOptions, Snapshot, UniversalCompactOptions, WriteBatch, WriteOptions, checkpoint::Checkpoint,
-    compaction_filter::Decision,
+    BlockBasedIndexType, BlockBasedOptions, BoundColumnFamily, Cache, ColumnFamilyDescriptor, DBCompactionStyle,
+    DBCompressionType, DBIteratorWithThreadMode, DBPinnableSlice, DBRecoveryMode, DBWithThreadMode, Direction,
+    FlushOptions, IteratorMode, MultiThreaded, Options, ReadOptions, SnapshotWithThreadMode, UniversalCompactOptions,
+    WriteBatch, WriteOptions, checkpoint::Checkpoint, compaction_filter::Decision,
 };
 use self_cell::self_cell;
-use std::{path::Path, sync::Arc};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+/// Tables come and go while others are read.
+type DB = DBWithThreadMode<MultiThreaded>;
+type Snapshot<'a> = SnapshotWithThreadMode<'a, DB>;
+
+/// The column family of each table that was written anew: its number. Others have the table's name.
+type Anew = BTreeMap<&'static str, u32>;
+
+/// The file beside RocksDB's own that says that a merge has met damage.
+const DAMAGED: &str = "DAMAGED";
 /// More bytes than any key of ours has.
 const PAST_EVERY_KEY: usize = 64;
 /// Sorted runs of changed accounts before they are merged: a look-up may ask the filter of each.
@@ -31,26 +44,85 @@ pub(super) struct Rocks {
 }
 
 /// Closes when nobody reads or writes it any more.
-struct Open(DB);
+struct Open {
+    db: DB,
+    tables: TableOptions,
+    /// How tables were opened that were written anew: RocksDB calls filters that belong to these, as long as it is open.
+    kept: Mutex<Vec<Options>>,
+    anew: RwLock<Anew>,
+    /// Whether there is any in there.
+    is_any_anew: AtomicBool,
+    /// Exists where a merge has met damage: then the next start looks for it before anything is merged.
+    mark: PathBuf,
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.cancel_all_background_work(true);
+        self.db.cancel_all_background_work(true);
     }
 }
 
 self_cell!(
     /// A snapshot, and what it is of.
-    struct Frozen {
+    struct Moment {
         owner: Arc<Open>,
         #[covariant]
         dependent: Snapshot,
     }
 );
 
-/// How a database is opened, with all its tables.
-fn opening(options: DbOptions, lowest: &LowestBody) -> (Options, Vec<ColumnFamilyDescriptor>) {
-    let cache = Cache::new_lru_cache(options.cache_bytes);
+/// The database as it was.
+struct Frozen {
+    moment: Moment,
+    anew: Anew,
+}
+
+/// How tables are opened.
+struct TableOptions {
+    cache: Cache,
+    write_buffer_bytes: usize,
+    lowest: LowestBody,
+    /// Whether files are merged.
+    merges: bool,
+}
+
+impl TableOptions {
+    fn new(options: DbOptions, lowest: &LowestBody) -> Self {
+        let cache = Cache::new_lru_cache(options.cache_bytes);
+        Self { cache, write_buffer_bytes: options.write_buffer_bytes, lowest: lowest.clone(), merges: true }
+    }
+
+    /// Of a table.
+    fn of(&self, table: &str) -> Options {
+        let mut options = table_options(table, &self.cache, self.write_buffer_bytes);
+        drop_pruned(&mut options, table, &self.lowest);
+        options.set_disable_auto_compactions(!self.merges);
+        options
+    }
+}
+
+/// The column family of a table that was written anew, once or more often.
+fn family_name(table: &str, number: u32) -> String {
+    format!("{table}.{number}")
+}
+
+/// The table that a column family is of.
+fn table_of(family: &str) -> Option<&'static str> {
+    let name = family.split_once('.').map_or(family, |(table, _)| table);
+    schema::TABLES.iter().copied().find(|table| *table == name)
+}
+
+/// The column families of tables that are in `path`; none where there is no database.
+fn families_in(path: &Path) -> Result<Vec<String>, StoreError> {
+    if !path.join("CURRENT").exists() {
+        return Ok(Vec::new());
+    }
+    let there = DB::list_cf(&Options::default(), path).map_err(failed("open"))?;
+    Ok(there.into_iter().filter(|family| table_of(family).is_some()).collect())
+}
+
+/// How a database is opened.
+fn opening(options: DbOptions) -> Options {
     let mut db_options = Options::default();
     db_options.set_max_open_files(options.max_open_files);
     db_options.set_db_write_buffer_size(options.write_buffer_bytes);
@@ -62,21 +134,14 @@ fn opening(options: DbOptions, lowest: &LowestBody) -> (Options, Vec<ColumnFamil
     // the end: the state before them is intact.
     db_options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     db_options.set_paranoid_checks(true);
-    let family = |name: &&'static str| {
-        ColumnFamilyDescriptor::new(*name, {
-            let mut options = table_options(name, &cache, options.write_buffer_bytes);
-            drop_pruned(&mut options, name, lowest);
-            options
-        })
-    };
-    let families = schema::TABLES.iter().map(family).collect();
-    (db_options, families)
+    db_options
 }
 
 /// The tables of the schema that the database in `path` lacks.
 pub(super) fn missing_tables(path: &Path) -> Result<Vec<&'static str>, StoreError> {
     let there = DB::list_cf(&Options::default(), path).map_err(failed("open"))?;
-    Ok(schema::TABLES.iter().copied().filter(|table| !there.iter().any(|name| name == table)).collect())
+    let is_there = |table: &str| there.iter().any(|family| table_of(family) == Some(table));
+    Ok(schema::TABLES.iter().copied().filter(|table| !is_there(table)).collect())
 }
 
 fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
@@ -84,48 +149,135 @@ fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
 }
 
 impl Rocks {
-    fn new(open: DB) -> Self {
-        Self { open: Arc::new(Open(open)), frozen: None }
+    /// Finds out which column family each table has.
+    fn new(db: DB, tables: TableOptions, path: &Path) -> Result<Self, StoreError> {
+        let mut anew = Anew::new();
+        for table in schema::TABLES {
+            // The column family that every database has says it: nothing, of a table that never was written anew.
+            let Some(number) = db.get(table).map_err(failed("open"))? else { continue };
+            let unknown =
+                |_| StoreError::Database { table, reason: String::from("Corruption: its number cannot be read") };
+            let number = <[u8; 4]>::try_from(&*number).map_err(unknown)?;
+            anew.insert(table, u32::from_be_bytes(number));
+        }
+        let is_any_anew = AtomicBool::new(!anew.is_empty());
+        let mark = path.join(DAMAGED);
+        Ok(Self {
+            open: Arc::new(Open { db, tables, kept: Mutex::default(), anew: RwLock::new(anew), is_any_anew, mark }),
+            frozen: None,
+        })
     }
 
     /// Opens the database in `path`, creating what is missing.
     pub(super) fn open(path: &Path, options: DbOptions, lowest: &LowestBody) -> Result<Self, StoreError> {
-        let (mut db_options, families) = opening(options, lowest);
+        let (mut db_options, mut tables) = (opening(options), TableOptions::new(options, lowest));
+        tables.merges = !path.join(DAMAGED).exists();
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
         // In the system's cache it would push out what is read again, and each fresh page costs the system, and the
         // host of a virtual machine, as much as writing it.
         db_options.set_use_direct_io_for_flush_and_compaction(disk::knows_direct_writes(path));
-        DB::open_cf_descriptors(&db_options, path, families).map(Self::new).map_err(failed("open"))
+        let mut names = families_in(path)?;
+        let lacking = schema::TABLES.iter().filter(|table| !names.iter().any(|name| table_of(name) == Some(table)));
+        names.extend(lacking.map(|table| (*table).to_owned()).collect::<Vec<_>>());
+        let families =
+            names.iter().map(|name| ColumnFamilyDescriptor::new(name, tables.of(table_of(name).unwrap_or(name))));
+        let db = DB::open_cf_descriptors(&db_options, path, families).map_err(failed("open"))?;
+        tables.merges = true;
+        let rocks = Self::new(db, tables, path)?;
+        // What was damaged, or is only half there because a crash came before its end.
+        for name in &names {
+            if table_of(name).is_some_and(|table| rocks.family_of(table) != *name) {
+                rocks.db().drop_cf(name).map_err(failed("open"))?;
+            }
+        }
+        Ok(rocks)
     }
 
     /// Opens those tables of the schema that the database in `path` has, for reading alone.
     pub(super) fn open_read_only(path: &Path, options: DbOptions) -> Result<Self, StoreError> {
         // Nothing is compacted.
-        let (db_options, mut families) = opening(options, &LowestBody::default());
-        let missing = missing_tables(path)?;
-        families.retain(|family| !missing.contains(&family.name()));
-        DB::open_cf_descriptors_read_only(&db_options, path, families, false).map(Self::new).map_err(failed("open"))
+        let (db_options, tables) = (opening(options), TableOptions::new(options, &LowestBody::default()));
+        let names = families_in(path)?;
+        let families =
+            names.iter().map(|name| ColumnFamilyDescriptor::new(name, tables.of(table_of(name).unwrap_or(name))));
+        let db = DB::open_cf_descriptors_read_only(&db_options, path, families, false).map_err(failed("open"))?;
+        Self::new(db, tables, path)
     }
 
     /// The same database as it is now, or was when it was frozen, whatever is written from now on.
     pub(super) fn frozen(&self) -> Self {
-        let now = || Arc::new(Frozen::new(self.open.clone(), |open| open.0.snapshot()));
+        let now = || {
+            // In this order: a table that is written anew in between is read as it was.
+            let anew = self.anew();
+            Arc::new(Frozen { moment: Moment::new(self.open.clone(), |open| open.db.snapshot()), anew })
+        };
         Self { open: self.open.clone(), frozen: Some(self.frozen.clone().unwrap_or_else(now)) }
     }
 
     fn db(&self) -> &DB {
-        &self.open.0
+        &self.open.db
     }
 
-    fn family(&self, table: &'static str) -> &ColumnFamily {
-        self.db().cf_handle(table).expect("every table of the schema was opened")
+    fn anew(&self) -> Anew {
+        self.open.anew.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The name of a table's column family.
+    fn family_of(&self, table: &'static str) -> String {
+        let number = match &self.frozen {
+            Some(frozen) => frozen.anew.get(table).copied(),
+            None => self.open.anew.read().unwrap_or_else(PoisonError::into_inner).get(table).copied(),
+        };
+        number.map_or_else(|| table.to_owned(), |number| family_name(table, number))
+    }
+
+    fn family(&self, table: &'static str) -> Arc<BoundColumnFamily<'_>> {
+        let family = match self.open.is_any_anew.load(Ordering::Acquire) {
+            false => self.db().cf_handle(table),
+            true => self.db().cf_handle(&self.family_of(table)),
+        };
+        family.expect("every table of the schema was opened")
+    }
+
+    /// Begins to write a table anew, beside what it is; the number of its column family.
+    pub(super) fn begin_anew(&self, table: &'static str) -> Result<u32, StoreError> {
+        // A compaction that meets damage would end all writing.
+        let _ = self.db().set_options_cf(&self.family(table), &[("disable_auto_compactions", "true")]);
+        let number = self.anew().get(table).copied().unwrap_or(0).saturating_add(1);
+        let name = family_name(table, number);
+        // An attempt that failed has left one.
+        if self.db().cf_handle(&name).is_some() {
+            self.db().drop_cf(&name).map_err(failed(table))?;
+        }
+        let options = self.open.tables.of(table);
+        self.db().create_cf(&name, &options).map_err(failed(table))?;
+        self.open.kept.lock().unwrap_or_else(PoisonError::into_inner).push(options);
+        Ok(number)
+    }
+
+    /// Adds a put to what a table will be.
+    pub(super) fn put_anew(&self, batch: &mut WriteBatch, table: &'static str, number: u32, key: &[u8], value: &[u8]) {
+        if let Some(family) = self.db().cf_handle(&family_name(table, number)) {
+            batch.put_cf(&family, key, value);
+        }
+    }
+
+    /// From now on the table is what was written anew. What it was stays on the disk until the next start: somebody may
+    /// be reading it.
+    pub(super) fn end_anew(&self, table: &'static str, number: u32) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db().put_opt(table, number.to_be_bytes(), &options).map_err(failed(table))?;
+        self.open.anew.write().unwrap_or_else(PoisonError::into_inner).insert(table, number);
+        self.open.is_any_anew.store(true, Ordering::Release);
+        Ok(())
     }
 
     pub(super) fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
         let found = match &self.frozen {
-            None => self.db().get_pinned_cf(self.family(table), key),
-            Some(frozen) => frozen.borrow_dependent().get_pinned_cf(self.family(table), key),
+            None => self.db().get_pinned_cf(&self.family(table), key),
+            Some(frozen) => frozen.moment.borrow_dependent().get_pinned_cf(&self.family(table), key),
         };
         found.map_err(failed(table))
     }
@@ -137,9 +289,9 @@ impl Rocks {
     ) -> impl Iterator<Item = Result<Option<DBPinnableSlice<'_>>, StoreError>> {
         let mut options = ReadOptions::default();
         if let Some(frozen) = &self.frozen {
-            options.set_snapshot(frozen.borrow_dependent());
+            options.set_snapshot(frozen.moment.borrow_dependent());
         }
-        let found = self.db().batched_multi_get_cf_opt(self.family(table), keys, false, &options);
+        let found = self.db().batched_multi_get_cf_opt(&self.family(table), keys, false, &options);
         found.into_iter().map(move |found| found.map_err(failed(table)))
     }
 
@@ -151,8 +303,8 @@ impl Rocks {
             Start::DownFrom(key) => IteratorMode::From(key, Direction::Reverse),
         };
         let entries = match &self.frozen {
-            None => self.db().iterator_cf(self.family(table), mode),
-            Some(frozen) => frozen.borrow_dependent().iterator_cf(self.family(table), mode),
+            None => self.db().iterator_cf(&self.family(table), mode),
+            Some(frozen) => frozen.moment.borrow_dependent().iterator_cf(&self.family(table), mode),
         };
         Entries { table, entries }
     }
@@ -167,7 +319,7 @@ impl Rocks {
         let mut usage = DbUsage::default();
         for name in schema::TABLES.iter().copied() {
             let family = self.family(name);
-            let number = |property| self.db().property_int_value_cf(family, property).map_err(failed(name));
+            let number = |property| self.db().property_int_value_cf(&family, property).map_err(failed(name));
             let number = |property| Ok::<u64, StoreError>(number(property)?.unwrap_or(0));
             let bytes = number("rocksdb.total-sst-files-size")?.saturating_add(number("rocksdb.total-blob-file-size")?);
             usage.tables.push(TableUsage { name, bytes, entries: number("rocksdb.estimate-num-keys")? });
@@ -184,55 +336,80 @@ impl Rocks {
     }
 
     pub(super) fn flush(&self) -> Result<(), StoreError> {
-        let families: Vec<_> = schema::TABLES.iter().filter_map(|name| self.db().cf_handle(name)).collect();
+        let families: Vec<_> = schema::TABLES.iter().map(|table| self.family(table)).collect();
         self.sync()?;
-        self.db().flush_cfs_opt(&families, &FlushOptions::default()).map_err(failed("flush"))
+        self.db().flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default()).map_err(failed("flush"))
     }
 
     /// Adds a put to a batch.
     pub(super) fn put(&self, batch: &mut WriteBatch, table: &'static str, key: &[u8], value: &[u8]) {
-        batch.put_cf(self.family(table), key, value);
+        batch.put_cf(&self.family(table), key, value);
     }
 
     /// Adds a removal.
     pub(super) fn delete(&self, batch: &mut WriteBatch, table: &'static str, key: &[u8]) {
-        batch.delete_cf(self.family(table), key);
+        batch.delete_cf(&self.family(table), key);
     }
 
     /// Adds the removal of everything in a table, as one mark, whose space compactions free.
     pub(super) fn clear(&self, batch: &mut WriteBatch, table: &'static str) {
-        batch.delete_range_cf(self.family(table), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
+        batch.delete_range_cf(&self.family(table), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
     }
 
     /// Adds the removal of everything from one key up to another, which stays.
     pub(super) fn delete_range(&self, batch: &mut WriteBatch, table: &'static str, from: &[u8], to: &[u8]) {
-        batch.delete_range_cf(self.family(table), from, to);
+        batch.delete_range_cf(&self.family(table), from, to);
     }
 
     /// Drops the files that hold nothing else than what was removed from one key up to another, and merges what is left
     /// there, of which there is little.
     pub(super) fn free_range(&self, table: &'static str, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
-        self.db().delete_file_in_range_cf(self.family(table), from, to).map_err(failed(table))?;
-        self.db().compact_range_cf(self.family(table), Some(from), Some(to));
+        self.db().delete_file_in_range_cf(&self.family(table), from, to).map_err(failed(table))?;
+        self.db().compact_range_cf(&self.family(table), Some(from), Some(to));
         Ok(())
     }
 
     /// Writes a whole table anew.
     pub(super) fn compact(&self, table: &'static str) {
-        self.db().compact_range_cf(self.family(table), None::<&[u8]>, None::<&[u8]>);
+        self.db().compact_range_cf(&self.family(table), None::<&[u8]>, None::<&[u8]>);
     }
 
     pub(super) fn write(&self, batch: WriteBatch, is_synced: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(is_synced);
-        self.db().write_opt(batch, &options).map_err(failed("write"))
+        self.db().write_opt(batch, &options).map_err(|error| {
+            let error = failed("write")(error);
+            // A merge has met damage: nothing is written any more until the database is opened again.
+            if error.is_merge_damage() {
+                let _ = File::create(&self.open.mark);
+            }
+            error
+        })
+    }
+
+    /// Whether a merge has met damage before the database was opened; nothing is merged until [`Self::clear_suspicion`].
+    pub(super) fn is_suspect(&self) -> bool {
+        self.open.mark.exists()
+    }
+
+    /// What can be read as a whole is merged again; with `all` nothing is suspected any more.
+    pub(super) fn clear_suspicion(&self, readable: &[&'static str], all: bool) -> Result<(), StoreError> {
+        for table in readable {
+            let merges = [("disable_auto_compactions", "false")];
+            self.db().set_options_cf(&self.family(table), &merges).map_err(failed(table))?;
+        }
+        if all {
+            let gone = std::fs::remove_file(&self.open.mark);
+            gone.map_err(|error| StoreError::Database { table: "open", reason: error.to_string() })?;
+        }
+        Ok(())
     }
 }
 
 /// The entries of a table, in order.
 pub(super) struct Entries<'a> {
     table: &'static str,
-    entries: DBIterator<'a>,
+    entries: DBIteratorWithThreadMode<'a, DB>,
 }
 
 impl Iterator for Entries<'_> {
@@ -244,8 +421,8 @@ impl Iterator for Entries<'_> {
 }
 
 /// Has compactions of a table drop the entries of blocks that are pruned.
-fn drop_pruned(options: &mut Options, table: &'static str, lowest: &LowestBody) {
-    if matches!(table, "location_by_txid" | "touch_by_account") {
+fn drop_pruned(options: &mut Options, table: &str, lowest: &LowestBody) {
+    if let Some(table) = ["location_by_txid", "touch_by_account"].into_iter().find(|pruned| *pruned == table) {
         let lowest = lowest.clone();
         options.set_compaction_filter("pruned", move |_, key, value| {
             match is_pruned(table, key, value, lowest.get()) {
@@ -304,9 +481,20 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::super::Db;
     use super::*;
+
+    /// The files of a table, those of its large values with them, of a database that is closed.
+    pub(crate) fn files_of(path: &Path, table: &str) -> Vec<PathBuf> {
+        let families = families_in(path).expect("a database");
+        let db = DB::open_cf_for_read_only(&Options::default(), path, families, false).expect("a database");
+        let files = db.live_files().expect("its files");
+        let of_table = files
+            .into_iter()
+            .filter(|file| table_of(&file.column_family_name) == Some(table_of(table).expect("a table")));
+        of_table.map(|file| path.join(file.name.trim_start_matches('/'))).collect()
+    }
 
     #[test]
     fn a_database_without_one_of_the_tables_is_no_broken_one_and_gets_it() {

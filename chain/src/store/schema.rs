@@ -1,6 +1,7 @@
 //! Every table, one line each: the whole database on one screen.
 
 use super::codec::{KeyCodec, Table};
+use super::{ChainStore, StoreError};
 use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, RunLeaves, StateChange};
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};
 use cairn_ledger::{
@@ -24,6 +25,14 @@ macro_rules! tables {
 
         /// The names of all tables.
         pub const TABLES: &[&str] = &[$($cf),*];
+
+        /// Reads all entries of a table; what is wrong with the first that cannot be read.
+        pub(crate) fn read_all(store: &ChainStore, table: &'static str) -> Option<StoreError> {
+            match table {
+                $($cf => store.first_damage::<$name>(),)*
+                _ => None,
+            }
+        }
     };
 }
 

@@ -22,7 +22,7 @@ fn restores() -> DbOptions {
 }
 
 /// A network whose accounts are several runs.
-fn network() -> ChainSpec {
+pub(super) fn network() -> ChainSpec {
     let mut params = testing::easy_params();
     params.allocations.extend((1_000..6_000).map(|n| (key(n).address(), pebbles(1_000 + n))));
     params.allocations.sort();
@@ -41,7 +41,7 @@ fn chain(spec: &Arc<ChainSpec>, blocks: u64) -> Branch {
 
 impl Fixture {
     /// Waits until these snapshots are held.
-    async fn expect_snapshots(&self, heights: &[u64]) {
+    pub(super) async fn expect_snapshots(&self, heights: &[u64]) {
         while !heights.iter().all(|height| self.holds(*height)) {
             self.chain.sync().await.expect("an answer");
             tokio::task::yield_now().await;

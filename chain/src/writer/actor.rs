@@ -7,6 +7,7 @@ use crate::{index, inflight::Room, snapshot::Install, snapshot::Restore, verdict
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -112,6 +113,8 @@ impl Actor {
                 1
             };
             self.writer.state.forget_unused();
+            // It may have been damaged, and is to be built again.
+            self.builds_index |= self.writer.healed.take_index_lost();
             for _ in 0..waiting {
                 match self.next_message().await? {
                     Some(Message::Ask(question)) => question(self)?,
@@ -141,11 +144,13 @@ impl Actor {
             match self.messages.try_recv() {
                 Ok(message) => return Ok(Some(message)),
                 Err(TryRecvError::Disconnected) => return Ok(None),
-                Err(TryRecvError::Empty) if self.writer.is_loading => self.writer.load_more()?,
-                Err(TryRecvError::Empty) if self.writer.makes_snapshot() => self.writer.make_snapshot()?,
+                Err(TryRecvError::Empty) if self.writer.is_loading => self.writer.healing(Writer::load_more)?,
+                Err(TryRecvError::Empty) if self.writer.makes_snapshot() => {
+                    self.writer.healing(Writer::make_snapshot)?;
+                }
                 Err(TryRecvError::Empty) => {
-                    let Writer { live, spec, .. } = &self.writer;
-                    self.builds_index = index::build_next(live, spec)?;
+                    let build = |writer: &mut Writer| index::build_next(&writer.live, &writer.spec);
+                    self.builds_index = self.writer.healing(build)?;
                 }
             }
         }
@@ -200,7 +205,7 @@ impl Actor {
         drop(room);
         let outcome =
             self.writer.import_block(block, clock::now(), &mut |event, goal| self.outlets.publish(event, goal))?;
-        self.writer.keep_within_limits()?;
+        self.writer.healing(Writer::keep_within_limits)?;
         Ok(outcome)
     }
 
@@ -236,6 +241,12 @@ impl Actor {
             let _ = answer.send(true);
         }
         Ok(())
+    }
+
+    /// Mends what a reader has met, unless that is done already: `healed` is how often something was mended before it
+    /// read.
+    pub(crate) fn heal(&mut self, damage: StoreError, healed: u64) -> Result<(), StoreError> {
+        if self.writer.healed.count().load(Ordering::Acquire) == healed { self.writer.heal(damage) } else { Ok(()) }
     }
 
     /// Takes in some blocks that another chain has executed.

@@ -34,7 +34,7 @@ impl Writer {
     ) -> Result<BlockOutcome, StoreError> {
         let header = block.header().clone();
         let id = header.id();
-        if self.store.is_connected(&header)? || self.tree.has_body(&id) {
+        if self.healing(|writer| writer.store.is_connected(&header))? || self.tree.has_body(&id) {
             return Ok(BlockOutcome::Known);
         }
         // What is fetched from others takes the place of block 0 alone.
@@ -47,7 +47,7 @@ impl Writer {
         }
         self.follow(now, publish)?;
         self.spill()?;
-        if self.store.is_connected(&header)? {
+        if self.healing(|writer| writer.store.is_connected(&header))? {
             return Ok(BlockOutcome::Connected);
         }
         Ok(self.tree.reason(&id).map_or(BlockOutcome::Waiting, BlockOutcome::Invalid))
@@ -76,6 +76,11 @@ impl Writer {
     /// Follows the best branch that is complete, as long as one has more work than the tip. A long reorganisation is
     /// only begun: [`Self::go_on`] is to be called until it is over.
     pub(crate) fn follow(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
+        self.healing(|writer| writer.follow_best(now, publish))
+    }
+
+    /// The same, to where damage is met: nothing is lost then.
+    fn follow_best(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let mut path = VecDeque::new();
         while self.long_reorg.is_none() {
             if path.is_empty() {
@@ -169,9 +174,16 @@ impl Writer {
             if bytes >= max_bytes {
                 break;
             }
-            let block = self.take_block(id)?;
-            bytes = bytes.saturating_add(block.size());
-            run.push(block);
+            match self.take_block(id) {
+                Ok(block) => {
+                    bytes = bytes.saturating_add(block.size());
+                    run.push(block);
+                }
+                Err(error) => {
+                    self.put_back(run);
+                    return Err(error);
+                }
+            }
         }
         Ok(run)
     }
@@ -228,7 +240,10 @@ impl Writer {
                 }
                 self.moved(executed).map(Some)
             }
-            Err(Failed::Store(error)) => Err(error),
+            Err(Failed::Store { error, rest }) => {
+                self.put_back(rest);
+                Err(error)
+            }
             Err(Failed::Invalid { id, error, rest }) => {
                 // The others go back to where they waited; the invalid one goes with its descendants.
                 self.put_back(rest);

@@ -31,7 +31,7 @@ impl Writer {
             Err(error) => return Ok(HeaderOutcome::Invalid(error)),
         };
         let id = sealed.id();
-        let outcome = self.link_sealed(origin, sealed, is_presynced, now)?;
+        let outcome = self.healing(|writer| writer.link_sealed(origin, sealed.clone(), is_presynced, now))?;
         if matches!(outcome, HeaderOutcome::Linked(_) | HeaderOutcome::OtherRules { .. }) {
             self.link_orphans(id, now)?;
         }
@@ -99,7 +99,7 @@ impl Writer {
         while let Some(parent) = parents.pop() {
             for (origin, orphan) in self.orphans.take_children(&parent) {
                 let id = orphan.id();
-                let outcome = self.link_sealed(origin, orphan, false, now)?;
+                let outcome = self.healing(|writer| writer.link_sealed(origin, orphan.clone(), false, now))?;
                 if matches!(outcome, HeaderOutcome::Linked(_) | HeaderOutcome::OtherRules { .. }) {
                     parents.push(id);
                 }

@@ -106,7 +106,7 @@ impl Writer {
                 }
                 under_way.log_progress();
             }
-            Err(Failed::Store(error)) => return Err(error),
+            Err(Failed::Store { error, .. }) => return Err(error),
             Err(Failed::Invalid { id, error, .. }) => self.turn(&mut under_way, &id, *error)?,
         }
         self.long_reorg = Some(under_way);

@@ -7,9 +7,10 @@
 //!
 //! # Map
 //! `actor` the loop · [`Writer`] what it owns · `link` headers · `import` blocks, and which branch to follow how far in
-//! one batch · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
+//! one batch · `heal` what the writer does about damage · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
 
 mod actor;
+mod heal;
 mod import;
 mod link;
 mod long_reorg;
@@ -20,6 +21,7 @@ mod template;
 pub(crate) use actor::{Actor, Message, Outlets};
 
 use crate::headers::{HeaderTree, Orphans, OtherRules};
+use crate::heal::{HealedTables, Others};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::snapshot::{self, SnapshotMaker, Snapshots};
 use crate::state::{self, Source, State, StateHistory};
@@ -78,6 +80,10 @@ pub(crate) struct Writer {
     pub(crate) snapshots: SnapshotMaker,
     /// Whether a restore is under way: as long as whoever fetches it is there.
     pub(crate) restore: Weak<()>,
+    /// Who is asked for records that are damaged here.
+    pub(crate) others: Others,
+    /// What was damaged and is mended.
+    pub(crate) healed: HealedTables,
 }
 
 /// What readers have.
@@ -95,14 +101,26 @@ pub(crate) fn open(
     options: DbOptions,
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, Views), StoreError> {
-    let store = Arc::new(store);
-    snapshot::prepare(&store, options)?;
-    let (snapshots, held) = SnapshotMaker::new(&store, options.snapshot_every)?;
-    let workers = Workers::start()?;
-    let (state, tip) = state::load(&store, &spec, &workers, options.account_bytes)?;
+    let (store, workers) = (Arc::new(store), Workers::start()?);
+    let precheck = Precheck::new(workers.clone(), spec.clone(), shared);
+    let (others, mut healed) = (Others::default(), HealedTables::default());
+    // What is damaged is mended from what else is here: nobody can be asked yet.
+    heal::search((&store, &spec, options), (&precheck, &others, &mut healed))?;
+    let (snapshots, held, state, tip) = loop {
+        let read = || {
+            snapshot::prepare(&store, options)?;
+            let (snapshots, held) = SnapshotMaker::new(&store, options.snapshot_every)?;
+            let (state, tip) = state::load(&store, &spec, &workers, options.account_bytes)?;
+            Ok((snapshots, held, state, tip))
+        };
+        match read() {
+            Ok(read) => break read,
+            Err(damage) => heal::heal((&store, &spec, options), (&precheck, &others, &mut healed), damage)?,
+        }
+    };
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
-        precheck: Precheck::new(workers.clone(), spec.clone(), shared),
+        precheck,
         workers,
         spec,
         live: store.clone(),
@@ -121,6 +139,8 @@ pub(crate) fn open(
         options,
         snapshots,
         restore: Weak::new(),
+        others,
+        healed,
     };
     Ok((writer, Views { store: view, snapshots: Snapshots { every: options.snapshot_every, held } }))
 }

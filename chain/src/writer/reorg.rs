@@ -50,13 +50,13 @@ pub(super) struct Executed {
 pub(super) enum Failed {
     /// A block to connect is invalid. The others come back.
     Invalid { id: BlockId, error: Box<BlockError>, rest: Vec<CheckedBlock> },
-    /// The store failed.
-    Store(StoreError),
+    /// The store failed. The blocks come back that are here.
+    Store { error: StoreError, rest: Vec<CheckedBlock> },
 }
 
 impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        Self::Store { error, rest: Vec::new() }
     }
 }
 
@@ -130,7 +130,10 @@ impl Execution<'_> {
                     connected.extend(rest);
                     return Err(Failed::Invalid { id, error, rest: connected });
                 }
-                Err(failed) => return Err(failed),
+                Err(Failed::Store { error, rest: failed }) => {
+                    connected.extend(failed.into_iter().chain(rest));
+                    return Err(Failed::Store { error, rest: connected });
+                }
             }
         }
         Ok((disconnected, connected))
@@ -155,7 +158,10 @@ impl Execution<'_> {
 
     fn connect(&mut self, block: CheckedBlock) -> Result<CheckedBlock, Failed> {
         let (id, stored) = (block.header().id(), self.stored);
-        let slice = self.state.slice(self.source, block.touched())?;
+        let slice = match self.state.slice(self.source, block.touched()) {
+            Ok(slice) => slice,
+            Err(error) => return Err(Failed::Store { error, rest: vec![block] }),
+        };
         let (Source { store, workers }, state, batch) = (self.source, self.state.state(), &mut self.batch);
         let connected = connect_block_with(self.spec, block, slice, |block, change| {
             let hash = || state.tree.update(change.count, &change.leaf_hashes());
@@ -171,7 +177,7 @@ impl Execution<'_> {
         let connected = connected.map_err(|error| match error {
             ConnectError::Rule(error) => Failed::Invalid { id, error: Box::new(error), rest: Vec::new() },
             // Every touched address was looked up: what is missing is missing in the state.
-            ConnectError::NotLoaded(error) => Failed::Store(not_loaded(error)),
+            ConnectError::NotLoaded(error) => not_loaded(error).into(),
         })?;
         let (block, change, update) = connected.into_parts();
         self.state.connect(change, update)?;

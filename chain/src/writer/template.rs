@@ -30,11 +30,14 @@ impl Writer {
         time: Timestamp,
         mut transactions: Vec<CheckedTransaction>,
     ) -> Result<Result<Template, Vec<CheckedTransaction>>, StoreError> {
+        let touched = touched_addresses(&beneficiary, &transactions);
+        let slice = self.healing(|writer| {
+            let source = Source { store: &writer.live, workers: &writer.workers };
+            writer.state.slice(source, &touched)
+        })?;
         let parent = self.tip.header();
         let height = parent.height.next().unwrap_or(parent.height);
-        let touched = touched_addresses(&beneficiary, &transactions);
-        let source = Source { store: &self.live, workers: &self.workers };
-        let mut execution = Execution::new(&self.spec, height, self.state.slice(source, &touched)?);
+        let mut execution = Execution::new(&self.spec, height, slice);
         let max = usize::try_from(self.spec.rules_at(height).max_block_bytes).unwrap_or(usize::MAX);
         let (mut fits, mut size) = (Vec::with_capacity(transactions.len()), BLOCK_OVERHEAD_BYTES);
         for (place, checked) in transactions.iter().enumerate() {

@@ -182,6 +182,25 @@ pub fn connect_block_with(
     slice: AccountSlice,
     update: impl FnOnce(&CheckedBlock, &StateChange) -> Result<TreeUpdate, NotLoaded>,
 ) -> Result<ConnectedBlock, ConnectError<BlockError>> {
+    let change = execute_block(spec, &block, slice)?;
+    let update = update(&block, &change)?;
+    // > 7.3: `state_root` is that after execution
+    let (got, expected) = (update.state_root(), block.header().header().state_root);
+    if got != expected {
+        return Err(ConnectError::Rule(BlockError::StateRoot { got, expected }));
+    }
+    Ok(ConnectedBlock { block, change, update })
+}
+
+/// Executes a block on some accounts, for who knows already that it fits them: the state root is not looked at.
+///
+/// # Errors
+/// The broken rule, or what was not loaded.
+pub fn execute_block(
+    spec: &ChainSpec,
+    block: &CheckedBlock,
+    slice: AccountSlice,
+) -> Result<StateChange, ConnectError<BlockError>> {
     let header = block.header().header();
     // > 7.3: the block executes (5.3)
     let mut execution = Execution::new(spec, header.height, slice);
@@ -191,12 +210,5 @@ pub fn connect_block_with(
             ConnectError::NotLoaded(error) => ConnectError::NotLoaded(error),
         })?;
     }
-    let change = execution.finish(&header.beneficiary)?;
-    let update = update(&block, &change)?;
-    // > 7.3: `state_root` is that after execution
-    let (got, expected) = (update.state_root(), header.state_root);
-    if got != expected {
-        return Err(ConnectError::Rule(BlockError::StateRoot { got, expected }));
-    }
-    Ok(ConnectedBlock { block, change, update })
+    Ok(execution.finish(&header.beneficiary)?)
 }

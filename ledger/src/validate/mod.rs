@@ -21,7 +21,7 @@ pub mod connect;
 pub mod header;
 pub mod isolated;
 
-pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with};
+pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with, execute_block};
 pub use header::{
     ChainContext, LinkedHeader, SealedHeader, check_header, check_in_history, check_version, check_work,
     foreign_context, target_after,

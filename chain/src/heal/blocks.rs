@@ -1,0 +1,107 @@
+//! Headers, bodies and undo records of the followed chain.
+
+use super::forward::Forward;
+use super::{Healer, Unhealed, Wanted};
+use crate::store::Durability;
+use crate::store::schema::{BlockKey, BodyByBlock, HeaderById, HeaderRecord, UndoByBlock, UndoLeaves};
+use cairn_common::clock;
+use cairn_ledger::validate::{check_header, check_work};
+use cairn_ledger::{BlockId, Height, LinkedHeader};
+
+impl Healer<'_> {
+    /// Fetches the headers of the followed chain that cannot be read. Those of other branches go: whoever has one of them
+    /// with more work sends it again.
+    pub(super) fn heal_headers(&self) -> Result<(), Unhealed> {
+        let mut below: Option<(BlockId, Height)> = None;
+        let mut heights = 0..;
+        // Upward: what a header is linked to is there.
+        while let Some(height) = heights.next().map(Height::new)
+            && let Some(id) = self.store.id_at(height)?
+        {
+            if !matches!(self.store.header(&id), Ok(Some(header)) if header.id() == id) {
+                let header = match below {
+                    Some((parent, _)) => self.fetch_header(id, parent, height)?,
+                    None => LinkedHeader::genesis(self.spec),
+                };
+                let mut batch = self.store.batch(0);
+                batch.put::<HeaderById>(&id, &HeaderRecord::from(&header));
+                batch.write(Durability::Buffered)?;
+                self.note_made();
+            }
+            below = Some((id, height));
+        }
+        let mut anew = self.store.anew::<HeaderById>()?;
+        for height in (0..=below.map_or(0, |(_, height)| height.get())).map(Height::new) {
+            let header = self.store.header_on_chain(height)?;
+            anew.put(&header.id(), &HeaderRecord::from(&header))?;
+        }
+        Ok(anew.end()?)
+    }
+
+    /// A header from others, linked to its parent once more.
+    fn fetch_header(&self, id: BlockId, parent: BlockId, height: Height) -> Result<LinkedHeader, Unhealed> {
+        let header = self.others.ask(|answer| Wanted::Header { id, parent, answer });
+        let header = header.filter(|header| header.id() == id).ok_or(Unhealed::NotFound { what: "a header" })?;
+        self.fetched.set(self.fetched.get() + 1);
+        let context = self.store.context_at(height.previous().ok_or(Unhealed::Failing)?)?;
+        let sealed = check_work(self.spec, header).map_err(|_| Unhealed::Contradicted)?;
+        check_header(self.spec, &context, sealed, clock::now()).map_err(|_| Unhealed::Contradicted)
+    }
+
+    /// Fetches the bodies of the followed chain that cannot be read.
+    pub(super) fn heal_bodies(&self) -> Result<(), Unhealed> {
+        for height in self.kept_heights()? {
+            let header = self.store.header_on_chain(height)?;
+            let (body, was_there) = self.body(&header)?;
+            if !was_there {
+                let mut batch = self.store.batch(0);
+                batch.put::<BodyByBlock>(&BlockKey::from(&header), &body);
+                batch.write(Durability::Buffered)?;
+                self.note_made();
+            }
+        }
+        // Bodies are in files of their own, which nothing merges: with a new one in its place, a damaged one is never read
+        // again. Where the table itself is damaged, it is written anew.
+        if self.store.first_damage::<BodyByBlock>().is_none() {
+            return Ok(self.store.sync()?);
+        }
+        let mut anew = self.store.anew::<BodyByBlock>()?;
+        for height in self.kept_heights()? {
+            let header = self.store.header_on_chain(height)?;
+            anew.put(&BlockKey::from(&header), &self.store.expect_body(&header)?)?;
+        }
+        Ok(anew.end()?)
+    }
+
+    /// Makes the undo records again that cannot be read.
+    pub(super) fn heal_undo(&self) -> Result<(), Unhealed> {
+        let mut lost = Vec::new();
+        for height in self.kept_heights()?.filter(|height| *height > Height::GENESIS) {
+            if self.store.undo(&self.store.header_on_chain(height)?).is_err() {
+                lost.push(height);
+            }
+        }
+        if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
+            let mut forward = Forward::new(self, first.previous().ok_or(Unhealed::Failing)?, *last)?;
+            while forward.height() < *last {
+                let (header, change) = forward.step()?;
+                if lost.contains(&header.header().height) {
+                    let mut batch = self.store.batch(0);
+                    batch.put::<UndoByBlock>(&BlockKey::from(&header), &UndoLeaves::new(&change));
+                    batch.write(Durability::Buffered)?;
+                    self.note_made();
+                }
+            }
+        }
+        if self.store.first_damage::<UndoByBlock>().is_none() {
+            return Ok(self.store.sync()?);
+        }
+        let mut anew = self.store.anew::<UndoByBlock>()?;
+        for height in self.kept_heights()?.filter(|height| *height > Height::GENESIS) {
+            let header = self.store.header_on_chain(height)?;
+            let undo = self.store.undo(&header)?;
+            anew.put(&BlockKey::from(&header), &undo)?;
+        }
+        Ok(anew.end()?)
+    }
+}

@@ -1,0 +1,129 @@
+//! Tables that follow from others, and those that are made again by themselves.
+
+use super::{Healer, Unhealed};
+use crate::store::schema::{
+    AddressLink, IdByHeight, IndexByAddress, LeavesByRun, LinkByIndex, LocationByTxid, Meta, MetaKey, MetaRecord,
+    RootByRun, RootsByPart, SnapshotByHeight, TouchByAccount, TxLocation,
+};
+use crate::store::{ChainStore, DbOptions, Durability, StoreError};
+use cairn_ledger::{Address, ChainSpec, Height};
+
+impl Healer<'_> {
+    /// Where each address has its account.
+    pub(super) fn heal_addresses(&self) -> Result<(), Unhealed> {
+        let mut anew = self.store.anew::<IndexByAddress>()?;
+        for link in self.store.links() {
+            let (index, link) = link?;
+            anew.put(&link.address, &index)?;
+        }
+        Ok(anew.end()?)
+    }
+
+    /// Whose each account is, and whose comes next.
+    pub(super) fn heal_links(&self) -> Result<(), Unhealed> {
+        let mut anew = self.store.anew::<LinkByIndex>()?;
+        let mut last: Option<(Address, u64)> = None;
+        for entry in self.store.addresses() {
+            let (next, after) = entry?;
+            if let Some((address, index)) = last.replace((next, after)) {
+                anew.put(&index, &AddressLink { address, next })?;
+            }
+        }
+        if let Some((address, index)) = last {
+            anew.put(&index, &AddressLink { address, next: Address::ZERO })?;
+        }
+        Ok(anew.end()?)
+    }
+
+    /// The followed chain, from the tip down.
+    pub(super) fn heal_heights(&self) -> Result<(), Unhealed> {
+        let mut anew = self.store.anew::<IdByHeight>()?;
+        let mut at = self.store.expect_header(&self.store.tip()?)?;
+        loop {
+            anew.put(&at.header().height, &at.id())?;
+            if at.header().height == Height::GENESIS {
+                return Ok(anew.end()?);
+            }
+            at = self.store.expect_header(&at.header().parent)?;
+        }
+    }
+
+    /// Where the transactions of all blocks are that were not pruned.
+    pub(super) fn heal_locations(&self) -> Result<(), Unhealed> {
+        let mut anew = self.store.anew::<LocationByTxid>()?;
+        for height in self.kept_heights()? {
+            let body = self.store.expect_body(&self.store.header_on_chain(height)?)?;
+            for (transaction, place) in body.iter().zip(0..) {
+                anew.put(&transaction.id(), &TxLocation { height, place })?;
+            }
+        }
+        Ok(anew.end()?)
+    }
+
+    /// The heights of all blocks that were not pruned.
+    pub(super) fn kept_heights(&self) -> Result<impl Iterator<Item = Height> + use<>, StoreError> {
+        let tip = self.store.expect_header(&self.store.tip()?)?.header().height.get();
+        let lowest = self.store.lowest_body().get().max(1);
+        Ok([0].into_iter().chain(lowest..=tip).map(Height::new))
+    }
+
+    /// The next start reads all accounts, and so makes them again.
+    pub(super) fn heal_roots(&self) -> Result<(), Unhealed> {
+        let mut batch = self.store.batch(0);
+        batch.delete::<Meta>(&MetaKey::Roots);
+        batch.write(Durability::Synced)?;
+        Ok(self.store.anew::<RootsByPart>()?.end()?)
+    }
+
+    /// The writer builds the index of addresses again.
+    pub(super) fn heal_touches(&self) -> Result<(), Unhealed> {
+        if self.store.indexed()?.is_some() {
+            let mut batch = self.store.batch(0);
+            batch.put::<Meta>(&MetaKey::AddressIndex, &MetaRecord::AddressIndex(Height::GENESIS));
+            batch.write(Durability::Synced)?;
+        }
+        Ok(self.store.anew::<TouchByAccount>()?.end()?)
+    }
+
+    /// The writer makes snapshots again.
+    pub(super) fn heal_snapshots(&self) -> Result<(), Unhealed> {
+        // First what names them.
+        self.store.anew::<SnapshotByHeight>()?.end()?;
+        self.store.anew::<LeavesByRun>()?.end()?;
+        Ok(self.store.anew::<RootByRun>()?.end()?)
+    }
+}
+
+/// What the database is, and how far it is.
+///
+/// # Errors
+/// The chain cannot be read either, or is another network's.
+pub(crate) fn heal_meta(store: &ChainStore, spec: &ChainSpec, options: DbOptions) -> Result<(), StoreError> {
+    let tip = store.last_id()?.ok_or_else(|| StoreError::missing::<IdByHeight>("the tip"))?;
+    let (got, expected) = (store.id_at(Height::GENESIS)?.unwrap_or(tip), spec.genesis_id());
+    if got != expected {
+        return Err(StoreError::OtherNetwork { got, expected });
+    }
+    let lowest = store.lowest_stored()?;
+    let identity = MetaRecord::Identity { format: crate::store::schema::FORMAT, genesis_id: expected };
+    // A chain that does not go back to block 1, and was not pruned, began with accounts of others.
+    let restored = lowest.and_then(Height::previous).filter(|_| options.keep_blocks.is_none());
+    let derived = [
+        (MetaKey::Identity, Some(identity)),
+        (MetaKey::Tip, Some(MetaRecord::Tip(tip))),
+        (MetaKey::AddressIndex, options.address_index.then_some(MetaRecord::AddressIndex(Height::GENESIS))),
+        (MetaKey::Reorganisation, None),
+        (MetaKey::LowestBody, lowest.map(MetaRecord::LowestBody)),
+        (MetaKey::Roots, None),
+        (MetaKey::Restoring, None),
+        (MetaKey::Restored, restored.map(MetaRecord::Restored)),
+    ];
+    let mut anew = store.anew::<Meta>()?;
+    for (key, derived) in derived {
+        // What can be read stays, also that there is nothing.
+        if let Some(record) = store.meta(&key).unwrap_or(derived) {
+            anew.put(&key, &record)?;
+        }
+    }
+    anew.end()
+}

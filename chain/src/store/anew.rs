@@ -1,0 +1,152 @@
+//! A table written anew, beside what it is, and put in its place in one step.
+//!
+//! RocksDB cannot take a damaged block out of a file: whoever reads across it fails, and a compaction that meets it ends
+//! all writing. So a table that is damaged gets a column family of its own once more; what it was goes at the next start.
+
+use super::codec::{KeyCodec, Table, begin_value};
+use super::db::Backend;
+use super::memory;
+use super::rocks::{Rocks, RocksBatch};
+use super::schema::{self, BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord};
+use super::{ChainStore, Db, StoreError};
+use cairn_ledger::{BlockId, Height, codec::encode_onto};
+use std::marker::PhantomData;
+
+/// Bytes that are written at once.
+const WRITTEN_AT_ONCE: usize = 1 << 20;
+
+/// A table as it will be. No batch that was begun before may be written after [`Self::end`].
+#[must_use = "nothing changes until it ends"]
+pub(crate) struct Anew<'db, T> {
+    writes: Writes<'db>,
+    value: Vec<u8>,
+    table: PhantomData<T>,
+}
+
+enum Writes<'db> {
+    Rocks { rocks: &'db Rocks, number: u32, batch: RocksBatch },
+    Memory { view: &'db memory::MemoryView, writes: Vec<memory::Write> },
+}
+
+impl ChainStore {
+    /// Begins to write a table anew: empty. Nobody else may write to it meanwhile.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn anew<T: Table>(&self) -> Result<Anew<'_, T>, StoreError> {
+        self.db.anew()
+    }
+
+    /// What is wrong with the first entry of a table that cannot be read, if any.
+    pub(crate) fn first_damage<T: Table>(&self) -> Option<StoreError> {
+        self.db.entries::<T>().find_map(Result::err)
+    }
+
+    /// Whether merges have met damage before the database was opened.
+    pub(crate) fn is_suspect(&self) -> bool {
+        match self.db.backend() {
+            Backend::Rocks(rocks) => rocks.is_suspect(),
+            Backend::Memory(_) => false,
+        }
+    }
+
+    /// These tables are whole, and merged again; with `all` nothing is suspected any more.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn clear_suspicion(&self, readable: &[&'static str], all: bool) -> Result<(), StoreError> {
+        match self.db.backend() {
+            Backend::Rocks(rocks) => rocks.clear_suspicion(readable, all),
+            Backend::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Merges the files of all tables.
+    #[cfg(test)]
+    pub(crate) fn merge_all(&self) {
+        let Backend::Rocks(rocks) = self.db.backend() else { return };
+        schema::TABLES.iter().for_each(|table| rocks.compact(table));
+    }
+
+    /// A record of `meta`.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn meta(&self, key: &MetaKey) -> Result<Option<MetaRecord>, StoreError> {
+        self.db.get::<Meta>(key)
+    }
+
+    /// The last block of the followed chain, going by heights.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn last_id(&self) -> Result<Option<BlockId>, StoreError> {
+        let Some(key) = self.db.last_key::<IdByHeight>()? else { return Ok(None) };
+        self.id_at(height_in(&key)?)
+    }
+
+    /// The lowest block whose body is here, but for block 0, where that is not block 1.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn lowest_stored(&self) -> Result<Option<Height>, StoreError> {
+        let first = self.db.entries_from::<BodyByBlock>(&BlockKey::before(Height::new(1))).next().transpose()?;
+        let height = first.map(|(key, _)| height_in(&key)).transpose()?;
+        Ok(height.filter(|height| *height > Height::new(1)))
+    }
+}
+
+/// The height that a key begins with.
+fn height_in(key: &[u8]) -> Result<Height, StoreError> {
+    let bytes = key.first_chunk().ok_or_else(|| StoreError::corrupt::<IdByHeight>(hex::encode(key)))?;
+    Ok(Height::new(u64::from_be_bytes(*bytes)))
+}
+
+impl Db {
+    fn anew<T: Table>(&self) -> Result<Anew<'_, T>, StoreError> {
+        let writes = match self.backend() {
+            Backend::Rocks(rocks) => {
+                Writes::Rocks { rocks, number: rocks.begin_anew(T::NAME)?, batch: RocksBatch::default() }
+            }
+            Backend::Memory(view) => Writes::Memory { view, writes: vec![memory::Write::Clear { table: T::NAME }] },
+        };
+        Ok(Anew { writes, value: Vec::new(), table: PhantomData })
+    }
+}
+
+impl<T: Table> Anew<'_, T> {
+    /// Adds an entry.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn put(&mut self, key: &T::Key, value: &T::Value) -> Result<(), StoreError> {
+        begin_value(&mut self.value);
+        encode_onto(&mut self.value, value);
+        let key = key.to_bytes();
+        match &mut self.writes {
+            Writes::Rocks { rocks, number, batch } => {
+                rocks.put_anew(batch, T::NAME, *number, key.as_ref(), &self.value);
+                if batch.size_in_bytes() >= WRITTEN_AT_ONCE {
+                    rocks.write(std::mem::take(batch), false)?;
+                }
+            }
+            Writes::Memory { writes, .. } => writes.push(memory::Write::put(T::NAME, key.as_ref(), &self.value)),
+        }
+        Ok(())
+    }
+
+    /// Puts it in the place of what the table was, whatever happens then.
+    ///
+    /// # Errors
+    /// A failing database; then the table is what it was.
+    pub(crate) fn end(self) -> Result<(), StoreError> {
+        match self.writes {
+            Writes::Rocks { rocks, number, batch } => {
+                // The end is synced, and all before it with that.
+                rocks.write(batch, false)?;
+                rocks.end_anew(T::NAME, number)
+            }
+            Writes::Memory { view, writes } => view.write(writes, true),
+        }
+    }
+}
