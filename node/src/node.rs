@@ -3,7 +3,7 @@
 use crate::api::{self, ApiError, Services};
 use crate::history::{self, HistoryHandle, HistoryParts};
 use crate::others;
-use crate::system::data_dir::{DataDir, DataDirError};
+use crate::system::data_dir::{self, DataDir, DataDirError};
 use crate::system::disk_budget::{self, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
 use cairn_chain::store::{DbOptions, StoreError};
@@ -17,6 +17,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub use crate::api::Handles;
+
+/// So often a node starts again by itself to mend its database.
+const MOST_RESTARTS: usize = 3;
 
 /// How long the system is given to say where the node listens; after that the node goes on without.
 const LISTEN_WITHIN: Duration = Duration::from_secs(5);
@@ -89,10 +92,27 @@ impl Node {
     ///
     /// # Errors
     /// Why it did not start, or which part failed.
-    pub async fn run(settings: Settings, started: impl FnOnce(&Handles)) -> Result<(), NodeError> {
+    pub async fn run(settings: Settings, mut started: impl FnMut(&Handles)) -> Result<(), NodeError> {
         // Before anything is started: a signal during the start stops the node right after it.
-        let mut signals = Signals::new()?;
-        let mut panics = watch_panics();
+        let (mut signals, mut panics) = (Signals::new()?, watch_panics());
+        for _ in 0..MOST_RESTARTS {
+            match Self::run_once(settings.clone(), &mut signals, &mut panics, &mut started).await {
+                Err(error) if error.is_storage_failure() && data_dir::awaits_mending(&settings.data_dir) => {
+                    tracing::warn!(target: "cairn::node", "starting again: the database has to be opened anew to be mended");
+                }
+                ended => return ended,
+            }
+        }
+        Self::run_once(settings, &mut signals, &mut panics, &mut started).await
+    }
+
+    /// The same, to its first end.
+    async fn run_once(
+        settings: Settings,
+        signals: &mut Signals,
+        panics: &mut mpsc::Receiver<String>,
+        started: &mut impl FnMut(&Handles),
+    ) -> Result<(), NodeError> {
         let mut node = Self::start(settings).await?;
         started(&node.handles);
         let failure = tokio::select! {

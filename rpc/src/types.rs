@@ -415,6 +415,8 @@ pub struct NodeInfo {
     pub history_height: Option<u64>,
     /// The snapshots of the accounts that it gives to those who join, the lowest first.
     pub snapshots: Vec<SnapshotJson>,
+    /// How often it has found damage in its database and mended it, since it started.
+    pub damage_mended: u64,
     /// The room that its data takes.
     pub room: Room,
     /// What it gives to those who catch up.

@@ -7,7 +7,7 @@ use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;
 use super::memory;
 use super::rocks::{Rocks, RocksBatch};
-use super::schema::{self, BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord};
+use super::schema::{BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord};
 use super::{ChainStore, Db, StoreError};
 use cairn_ledger::{BlockId, Height, codec::encode_onto};
 use std::marker::PhantomData;
@@ -65,7 +65,7 @@ impl ChainStore {
     #[cfg(test)]
     pub(crate) fn merge_all(&self) {
         let Backend::Rocks(rocks) = self.db.backend() else { return };
-        schema::TABLES.iter().for_each(|table| rocks.compact(table));
+        super::schema::TABLES.iter().for_each(|table| rocks.compact(table));
     }
 
     /// A record of `meta`.

@@ -63,3 +63,4 @@ pub use db::{Batch, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsa
 pub use error::StoreError;
 pub use memory::MemoryDisk;
 pub use pruning::{LEAST_KEPT, LowestBody};
+pub use rocks::awaits_mending;

@@ -137,6 +137,11 @@ fn opening(options: DbOptions) -> Options {
     db_options
 }
 
+/// Whether a merge of files in the database in `path` has met damage, which the next start mends.
+pub fn awaits_mending(path: &Path) -> bool {
+    path.join(DAMAGED).exists()
+}
+
 /// The tables of the schema that the database in `path` lacks.
 pub(super) fn missing_tables(path: &Path) -> Result<Vec<&'static str>, StoreError> {
     let there = DB::list_cf(&Options::default(), path).map_err(failed("open"))?;

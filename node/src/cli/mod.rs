@@ -304,7 +304,7 @@ fn run_node(flags: Flags) -> Result<(), CliError> {
     let bar = SyncBar::new();
     telemetry::start(&settings.log, settings.log_directory.as_deref(), settings.log_format, bar.clone())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("cairn").build()?;
-    let run = Node::run(settings, |handles| bar.start(handles.sync.watch()));
+    let run = Node::run(settings, |handles| bar.clone().start(handles.sync.watch()));
     Ok(runtime.block_on(run)?)
 }
 

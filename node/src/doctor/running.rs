@@ -82,6 +82,7 @@ async fn judge(settings: &Settings, answers: &Answers, report: &mut Diagnosis) {
     count(settings, net, report);
     memory(node, report);
     trust(node, report);
+    damage(node, report);
     losses(net, report);
     targets::examine(settings, &connected, report).await;
     reach(settings, net, report);
@@ -122,6 +123,15 @@ fn trust(node: &NodeInfo, report: &mut Diagnosis) {
         Some(height) => format!(" (those below are being executed aside: {height})"),
     };
     report.ok("accounts", format!("{rests}{checks}; {gives}"));
+}
+
+/// Whether the disk has damaged what was written.
+fn damage(node: &NodeInfo, report: &mut Diagnosis) {
+    if node.damage_mended > 0 {
+        let message = format!("{} damaged tables were found since the start, and mended", node.damage_mended);
+        let advice = "look at the disk (smartctl -a) and at the memory: what they damage next may not be mendable";
+        report.note("database", message, Some(advice));
+    }
 }
 
 fn version(node: &NodeInfo, report: &mut Diagnosis) {

@@ -24,6 +24,14 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// The chain's database in a data directory.
+const DATABASE: &str = "db";
+
+/// Whether the database in a data directory is to be mended by the next start.
+pub fn awaits_mending(data_dir: &Path) -> bool {
+    cairn_chain::store::awaits_mending(&data_dir.join(DATABASE))
+}
+
 /// A data directory that no other process uses: the lock ends with this value, or with the process.
 #[derive(Debug)]
 pub struct DataDir {
@@ -48,7 +56,7 @@ impl ReadOnly {
 
     /// The chain's database.
     pub fn database(&self) -> PathBuf {
-        self.path.join("db")
+        self.path.join(DATABASE)
     }
 
     /// Whether nothing can be written here, because the disk cannot be written to.
@@ -181,7 +189,7 @@ impl DataDir {
 
     /// The chain's database.
     pub fn database(&self) -> PathBuf {
-        self.path.join("db")
+        self.path.join(DATABASE)
     }
 
     /// The database of the chain that is executed beside the node's own, while one is.

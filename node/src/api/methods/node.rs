@@ -53,6 +53,7 @@ impl NodeServer for Context {
             restored_at: restored.map(Height::get),
             history_height: self.handles.history.as_ref().and_then(HistoryHandle::height).map(Height::get),
             snapshots: self.handles.chain.reader().snapshots().iter().map(show_snapshot).collect(),
+            damage_mended: self.handles.chain.reader().healed(),
             room: self.room(),
             upload: UploadInfo { today_bytes: network.uploaded_today, max_bytes_per_day: network.max_upload_per_day },
         })

@@ -1,0 +1,74 @@
+//! A disk that damages what was written: the node mends it while it runs, with the help of others.
+
+use cairn_ledger::testing::{key, payment};
+use cairn_tests::node::{Node, offline};
+use cairn_tests::{cluster::agree, http::call, network::TestNetwork, wide::founding_payment};
+use serde_json::{Value, json};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::{path::Path, path::PathBuf, sync::Arc};
+
+const BLOCKS: u64 = 60;
+/// Where bytes flip: none of these tables is made from another of them.
+const TABLES: [&str; 5] = ["body_by_block", "account_by_index", "location_by_txid", "roots_by_part", "undo_by_block"];
+
+/// The files of a table: RocksDB writes its name at their end.
+fn files_of(database: &Path, table: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(database).expect("a database").map(|file| file.expect("a file").path());
+    let tables = files.filter(|file| file.extension().is_some_and(|extension| extension == "sst"));
+    let is_of_table = |file: &PathBuf| {
+        let bytes = fs::read(file).expect("a file");
+        bytes.windows(table.len()).any(|window| window == table.as_bytes())
+    };
+    tables.filter(is_of_table).collect()
+}
+
+fn flip(path: &Path, offset: u64) {
+    let file = OpenOptions::new().read(true).write(true).open(path).expect("a file");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).expect("a byte");
+    file.write_all_at(&[byte[0] ^ 0x10], offset).expect("a byte");
+}
+
+fn block(node: &Node, height: u64) -> Value {
+    call(node.rpc_port(), "chain_getBlock", &json!([height, true]))["result"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flipped_bytes_are_mended_while_the_node_serves() {
+    let network = Arc::new(TestNetwork::new());
+    let well = Node::start(&network, "well", &[]).await;
+    let address = well.address().await;
+    let mut damaged = Node::start(&network, "damaged", &["--network.peers", &address]).await;
+    for sender in 0..3 {
+        well.submit(&founding_payment(network.spec(), sender, 0)).await;
+    }
+    for nonce in 1..=BLOCKS {
+        well.submit(&payment(network.spec(), &key(1), nonce, key(200).address(), 5, 1_000)).await;
+        well.generate(1, 0).await;
+    }
+    agree(&[&well, &damaged]).await;
+    assert!(damaged.terminate().await.success());
+    for table in TABLES {
+        let files = files_of(&damaged.directory().join("db"), table);
+        assert!(!files.is_empty(), "{table}");
+        files.iter().for_each(|file| flip(file, 60));
+    }
+    let check = || offline(&network, damaged.directory(), &["db", "check"]).output().expect("it runs");
+    assert!(!check().status.success(), "the negative control");
+    damaged.restart().await;
+    damaged.has_peers(1).await;
+    for height in 0..=BLOCKS {
+        assert_eq!(block(&damaged, height), block(&well, height), "{height}");
+    }
+    for account in [0, 1, 2, 200] {
+        assert_eq!(damaged.account(account).await, well.account(account).await);
+    }
+    // It goes on: undo records, roots and places are written and read.
+    well.submit(&payment(network.spec(), &key(1), BLOCKS + 1, key(201).address(), 5_000, 1_000)).await;
+    well.generate(2, 0).await;
+    agree(&[&well, &damaged]).await;
+    assert!(damaged.info().await.damage_mended > 0);
+    assert_eq!(well.info().await.damage_mended, 0, "the negative control");
+    assert!(damaged.log().contains("the table is whole again"), "{}", damaged.log());
+}
