@@ -148,6 +148,13 @@ enum When {
 
 /// Two nodes with the same chain, one of which helps the other, whose table is damaged.
 async fn damaged(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
+    let (node, helper, branch) = alone(table, offset, empty, when).await;
+    answer_from(&helper.chain, &node.chain);
+    (node, helper, branch)
+}
+
+/// The same, but that nobody helps.
+async fn alone(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
     let helper = Fixture::on(network(), options());
     let branch = chain(&helper.spec, empty);
     helper.import_all(&branch.blocks).await;
@@ -177,7 +184,6 @@ async fn damaged(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: W
         std::fs::File::create(directory.path().join("DAMAGED")).expect("a mark");
     }
     let (chain, running) = running.unwrap_or_else(spawn);
-    answer_from(&helper.chain, &chain);
     (Fixture { spec, directory, chain, running }, helper, branch)
 }
 
@@ -252,4 +258,29 @@ a_flipped_byte! {
 async fn a_flipped_byte_in_headers_is_mended_while_the_node_runs() {
     let (node, _helper, branch) = damaged(HeaderById::NAME, |bytes| bytes / 4, 400, When::Running).await;
     assert_healed(node, branch, true).await;
+}
+
+/// A body that nobody has, or that is another block's, is not made up: whoever reads it learns that it is damaged.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_say_is_believed_by_its_hash_alone() {
+    for lies in [false, true] {
+        let (node, helper, branch) = alone(BodyByBlock::NAME, |_| 40, 0, When::Stopped).await;
+        if lies {
+            let (sender, mut wanted) = mpsc::channel(1);
+            node.chain.ask_others(sender);
+            let other = branch.blocks.last().expect("a block").body.clone();
+            tokio::spawn(async move {
+                while let Some(Wanted::Body { answer, .. }) = wanted.recv().await {
+                    answer.send(other.clone()).expect("somebody waits");
+                }
+            });
+        }
+        let first = branch.blocks.first().expect("a block").header.id();
+        let error = node.chain.reader().block(&first).expect_err("it is damaged");
+        assert!(error.is_storage_failure(), "{error}");
+        assert_eq!(node.chain.reader().healed(), 0);
+        // What is not damaged is as it was.
+        assert_tip(&node, &branch).await;
+        assert!(helper.chain.reader().block(&first).expect("a read").is_some(), "the negative control");
+    }
 }

@@ -292,6 +292,7 @@ impl Chain {
             restored_at: None,
             history_height: None,
             snapshots: Vec::new(),
+            damage_mended: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }

@@ -220,6 +220,7 @@ impl State {
             restored_at: None,
             history_height: None,
             snapshots: Vec::new(),
+            damage_mended: 0,
             room: Room::default(),
             upload: UploadInfo::default(),
         }
