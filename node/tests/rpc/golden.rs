@@ -332,6 +332,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             restored_at: Some(600),
             history_height: Some(300),
             snapshots: vec![SnapshotJson { height: 600, state_root: Text(arbitrary_hash(9)), accounts: 8 }],
+            damage_mended: 0,
             room: Room {
                 used_bytes: 5_000_000,
                 free_bytes: 900_000_000_000,
