@@ -38,7 +38,8 @@
 //!    chain up to the height in `meta` that were not pruned; while it is off, it is empty.
 //! 6. While a reorganisation is under way, all blocks of both its branches are stored, and every other invariant holds
 //!    after each of its batches.
-//! 7. An error of the database is final: whoever meets one stops the node ([`StoreError`]).
+//! 7. Damage is mended by the writer, or it is final, as every other error: then whoever meets one stops the node
+//!    ([`StoreError`]).
 
 mod accounts;
 mod anew;
