@@ -1,6 +1,6 @@
 //! What accounts have, made again from a snapshot and the blocks since then.
 
-use super::forward::Forward;
+use super::forward::{Forward, Order};
 use super::{Healer, Unhealed};
 use crate::store::schema::AccountByIndex;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ impl Healer<'_> {
         }
         if !lost.is_empty() {
             let tip = self.store.expect_header(&self.store.tip()?)?.header().height;
-            let mut forward = Forward::new(self, tip, tip)?;
+            let mut forward = Forward::new(self, tip, tip, Order::Reduced)?;
             while forward.height() < tip {
                 forward.step()?;
             }

@@ -1,6 +1,6 @@
 //! Headers, bodies and undo records of the followed chain.
 
-use super::forward::Forward;
+use super::forward::{Forward, Order};
 use super::{Healer, Unhealed, Wanted};
 use crate::store::Durability;
 use crate::store::schema::{BlockKey, BodyByBlock, HeaderById, HeaderRecord, UndoByBlock, UndoLeaves};
@@ -82,7 +82,7 @@ impl Healer<'_> {
             }
         }
         if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
-            let mut forward = Forward::new(self, first.previous().ok_or(Unhealed::Failing)?, *last)?;
+            let mut forward = Forward::new(self, first.previous().ok_or(Unhealed::Failing)?, *last, Order::Exact)?;
             while forward.height() < *last {
                 let (header, change) = forward.step()?;
                 if lost.contains(&header.header().height) {

@@ -1,12 +1,12 @@
-//! Blocks executed once more on the accounts of a snapshot, without a tree: which accounts they touch is known by the
-//! addresses in them, and what was created when by the order of indices.
+//! Blocks executed once more on the accounts of a snapshot, without a tree and without checking signatures again: which
+//! accounts they touch is known by the addresses in them, and what was created when by the order of indices.
 
 use super::{Healer, Unhealed, Wanted};
 use crate::store::StoreError;
 use crate::store::schema::{IndexByAddress, RunKey};
 use cairn_ledger::accounts::{AccountSlice, Leaf, RUN_LEAVES, RunLeaves, RunTree, StateChange, StateRun, run_root};
 use cairn_ledger::validate::execute_block;
-use cairn_ledger::{Address, Hash, Height, LinkedHeader};
+use cairn_ledger::{Address, CheckedBlock, Hash, Height, LinkedHeader};
 use std::collections::HashMap;
 
 /// Blocks that are executed again at most: there is a snapshot every some thousands.
@@ -23,6 +23,16 @@ pub(super) struct Forward<'a> {
     height: Height,
     count: u64,
     touched: HashMap<u64, Leaf>,
+    order: Order,
+}
+
+/// What is known of the order of addresses: which comes next after one that is touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// What it was. To find it, all accounts are passed that came later.
+    Exact,
+    /// Nothing: balances and nonces alone are asked for.
+    Reduced,
 }
 
 /// What it began with.
@@ -37,15 +47,15 @@ enum Base {
 
 impl<'a> Forward<'a> {
     /// Begins with the last snapshot that is at a height or below; `last` is how far it will go.
-    pub(super) fn new(healer: &'a Healer<'a>, from: Height, last: Height) -> Result<Self, Unhealed> {
+    pub(super) fn new(healer: &'a Healer<'a>, from: Height, last: Height, order: Order) -> Result<Self, Unhealed> {
         let is_near = |height: Height| height <= from && last.get() - height.get() <= MAX_BLOCKS;
         if let Some((height, base, count)) = own(healer, is_near)? {
-            return Ok(Self { healer, base, height, count, touched: HashMap::new() });
+            return Ok(Self { healer, base, height, count, touched: HashMap::new(), order });
         }
         if last.get() <= MAX_BLOCKS {
             let leaves = healer.spec.genesis_leaves().to_vec();
             let (count, base) = (leaves.len() as u64, Base::Genesis(leaves));
-            return Ok(Self { healer, base, height: Height::GENESIS, count, touched: HashMap::new() });
+            return Ok(Self { healer, base, height: Height::GENESIS, count, touched: HashMap::new(), order });
         }
         let every = healer.options.snapshot_every.max(1);
         let newest = from.get() - from.get() % every;
@@ -58,7 +68,7 @@ impl<'a> Forward<'a> {
             if let Some(run) = fetch(healer, state_root, 0) {
                 let (count, runs) = (run.count, HashMap::from([(0, run.leaves)]));
                 let base = Base::Others { state_root, runs };
-                return Ok(Self { healer, base, height, count, touched: HashMap::new() });
+                return Ok(Self { healer, base, height, count, touched: HashMap::new(), order });
             }
         }
         Err(Unhealed::NoBase)
@@ -87,11 +97,22 @@ impl<'a> Forward<'a> {
         let height = self.height.next().ok_or(Unhealed::Failing)?;
         let header = self.healer.store.header_on_chain(height)?;
         let (body, _) = self.healer.body(&header)?;
-        let block = self.healer.precheck.check_stored(header.clone(), body).map_err(|_| Unhealed::Contradicted)?;
-        let mut leaves = Vec::with_capacity(block.touched().len());
-        for address in block.touched() {
-            let index = self.index_or_below(address)?;
+        let block = CheckedBlock::restore(self.healer.spec, header.clone(), body);
+        let block = block.map_err(|_| Unhealed::Contradicted)?;
+        let indices = self.healer.store.indices_of(block.touched())?;
+        let mut leaves = Vec::with_capacity(indices.len() + 1);
+        for (address, index) in block.touched().iter().zip(indices) {
+            // One that came later has none yet.
+            let index = index.filter(|index| *index < self.count);
+            let index = match (index, self.order) {
+                (Some(index), _) => index,
+                (None, Order::Exact) => self.index_below(address)?,
+                (None, Order::Reduced) => continue,
+            };
             leaves.push((index, self.leaf(index)?));
+        }
+        if self.order == Order::Reduced {
+            reduce(&mut leaves);
         }
         let slice = AccountSlice::load(self.count, leaves);
         let change = execute_block(self.healer.spec, &block, slice).map_err(|_| Unhealed::Contradicted)?;
@@ -100,16 +121,21 @@ impl<'a> Forward<'a> {
         Ok((header, change))
     }
 
-    /// The index of an address or, where it has no account yet, of the one below it that has.
-    fn index_or_below(&self, address: &Address) -> Result<u64, StoreError> {
-        let is_there = |index: &u64| *index < self.count;
-        if let Some(index) = self.healer.store.index_of(address)?.filter(is_there) {
-            return Ok(index);
-        }
+    /// The index of the account below an address that has none yet.
+    fn index_below(&self, address: &Address) -> Result<u64, StoreError> {
         let mut below = self.healer.store.indices_below(address);
-        let below = below.find(|below| below.as_ref().map_or(true, |(_, index)| is_there(index))).transpose()?;
+        let is_there =
+            |below: &Result<(Address, u64), _>| below.as_ref().map_or(true, |(_, index)| *index < self.count);
+        let below = below.find(is_there).transpose()?;
         below.map(|(_, index)| index).ok_or_else(|| StoreError::missing::<IndexByAddress>(address))
     }
+}
+
+/// Makes an order of these leaves alone, which ascend, with the sentinel before them: that others have no account is known.
+fn reduce(leaves: &mut Vec<(u64, Leaf)>) {
+    leaves.insert(0, (0, Leaf::SENTINEL));
+    let nexts: Vec<Address> = leaves.iter().skip(1).map(|(_, leaf)| leaf.address).chain([Address::ZERO]).collect();
+    leaves.iter_mut().zip(nexts).for_each(|((_, leaf), next)| leaf.next = next);
 }
 
 /// The last snapshot that is here whole and near, with the number of its accounts.

@@ -31,7 +31,6 @@ mod tables;
 
 pub(crate) use tables::heal_meta;
 
-use crate::precheck::Precheck;
 use crate::store::schema::{
     AccountByIndex, BodyByBlock, HeaderById, IdByHeight, IndexByAddress, LeavesByRun, LinkByIndex, LocationByTxid,
     Meta, RestoredHeader, RootByRun, RootsByPart, SnapshotByHeight, TouchByAccount, UndoByBlock,
@@ -178,7 +177,6 @@ impl HealedTables {
 pub(crate) struct Healer<'a> {
     pub(crate) store: &'a ChainStore,
     pub(crate) spec: &'a ChainSpec,
-    pub(crate) precheck: &'a Precheck,
     pub(crate) others: &'a Others,
     pub(crate) options: DbOptions,
     /// Records that were made again, and those that came from others.

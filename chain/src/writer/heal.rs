@@ -2,7 +2,6 @@
 
 use super::Writer;
 use crate::heal::{HealedTables, Healer, Others};
-use crate::precheck::Precheck;
 use crate::store::schema::{self, LeavesByRun};
 use crate::store::{ChainStore, DbOptions, StoreError};
 use cairn_ledger::ChainSpec;
@@ -14,7 +13,7 @@ use std::cell::Cell;
 /// The same, where that cannot be.
 pub(super) fn heal(
     (store, spec, options): (&ChainStore, &ChainSpec, DbOptions),
-    (precheck, others, healed): (&Precheck, &Others, &mut HealedTables),
+    (others, healed): (&Others, &mut HealedTables),
     damage: StoreError,
 ) -> Result<(), StoreError> {
     let Some(table) = damage.damaged_table() else { return Err(damage) };
@@ -23,7 +22,7 @@ pub(super) fn heal(
         return Err(damage);
     }
     let (made, fetched) = (Cell::default(), Cell::default());
-    let healer = Healer { store, spec, precheck, others, options, made, fetched };
+    let healer = Healer { store, spec, others, options, made, fetched };
     match healer.heal(&damage) {
         Ok(()) => {
             healed.note_healed(table);
@@ -43,7 +42,7 @@ pub(super) fn heal(
 /// A failing disk.
 pub(super) fn search(
     (store, spec, options): (&ChainStore, &ChainSpec, DbOptions),
-    (precheck, others, healed): (&Precheck, &Others, &mut HealedTables),
+    (others, healed): (&Others, &mut HealedTables),
 ) -> Result<(), StoreError> {
     if !store.is_suspect() {
         return Ok(());
@@ -52,7 +51,7 @@ pub(super) fn search(
     let mut whole = Vec::new();
     for table in schema::TABLES.iter().copied() {
         let mended = match schema::read_all(store, table) {
-            Some(damage) => heal((store, spec, options), (precheck, others, healed), damage).is_ok(),
+            Some(damage) => heal((store, spec, options), (others, healed), damage).is_ok(),
             None => true,
         };
         whole.extend(mended.then_some(table));
@@ -93,8 +92,8 @@ impl Writer {
             },
             damage => damage,
         };
-        let Self { live, spec, options, precheck, others, healed, .. } = self;
-        heal((live, spec, *options), (precheck, others, healed), damage)?;
+        let Self { live, spec, options, others, healed, .. } = self;
+        heal((live, spec, *options), (others, healed), damage)?;
         // They may be gone.
         self.snapshots.begin_again(&self.live)
     }

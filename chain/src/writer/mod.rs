@@ -102,10 +102,9 @@ pub(crate) fn open(
     shared: Option<SharedChecks>,
 ) -> Result<(Writer, Views), StoreError> {
     let (store, workers) = (Arc::new(store), Workers::start()?);
-    let precheck = Precheck::new(workers.clone(), spec.clone(), shared);
     let (others, mut healed) = (Others::default(), HealedTables::default());
     // What is damaged is mended from what else is here: nobody can be asked yet.
-    heal::search((&store, &spec, options), (&precheck, &others, &mut healed))?;
+    heal::search((&store, &spec, options), (&others, &mut healed))?;
     let (snapshots, held, state, tip) = loop {
         let read = || {
             snapshot::prepare(&store, options)?;
@@ -115,12 +114,12 @@ pub(crate) fn open(
         };
         match read() {
             Ok(read) => break read,
-            Err(damage) => heal::heal((&store, &spec, options), (&precheck, &others, &mut healed), damage)?,
+            Err(damage) => heal::heal((&store, &spec, options), (&others, &mut healed), damage)?,
         }
     };
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
-        precheck,
+        precheck: Precheck::new(workers.clone(), spec.clone(), shared),
         workers,
         spec,
         live: store.clone(),

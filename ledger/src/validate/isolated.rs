@@ -251,6 +251,20 @@ impl CheckedBlock {
         Ok(Self::new(header, transactions))
     }
 
+    /// Brings back a block of the chain that this node follows: its signatures are not checked again.
+    ///
+    /// # Errors
+    /// The body is not the header's.
+    pub fn restore(spec: &ChainSpec, header: LinkedHeader, body: Body) -> Result<Self, BlockError> {
+        let (MatchedHeader { header, .. }, candidates) =
+            match_body(spec, header, Candidate::new_each(body.into_vec()))?;
+        let transactions = candidates.into_iter().map(|candidate| match candidate {
+            Candidate::Known(checked) => checked,
+            Candidate::New { transaction, txid } => CheckedTransaction(Arc::new(Checked { transaction, txid })),
+        });
+        Ok(Self::new(header, transactions.collect()))
+    }
+
     fn new(header: LinkedHeader, transactions: Vec<CheckedTransaction>) -> Self {
         let touched = touched_addresses(&header.header().beneficiary, &transactions);
         Self { header, transactions, touched }
