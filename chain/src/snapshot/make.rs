@@ -229,6 +229,12 @@ fn begin(store: &ChainStore, height: Height, tip: Height) -> Result<Option<Makin
     let mut changed = Changed::default();
     for height in (height.get() + 1..=tip.get()).rev().map(Height::new) {
         if !from.is_kept(height) || changed.0.len() > MAX_CHANGED {
+            tracing::info!(
+                target: "cairn::chain",
+                height = header.header().height.get(),
+                changed = changed.0.len(),
+                "no snapshot of the accounts as of this block: it is too long ago"
+            );
             return Ok(None);
         }
         changed.take_back(&from.undo(&from.header_on_chain(height)?)?);
