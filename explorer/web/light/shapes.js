@@ -1,6 +1,6 @@
 // JSON from strangers: its length before it is read, and the type of each field before it is used.
 
-import { ProofError, unreadable } from "./errors.js";
+import { failure, unreadable } from "./errors.js";
 
 /**
  * @param {string} text
@@ -36,7 +36,7 @@ export function field(object, name, type) {
   const right = type === "number" ? Number.isSafeInteger(value) && value >= 0
     : type === "object" ? isObject(value)
     : typeof value === type;
-  if (!right) throw new ProofError(`the field ${name} is missing or no ${type}`, "lie", "decode");
+  if (!right) throw failure(`the field ${name} is missing or no ${type}`, "decode");
   return value;
 }
 
