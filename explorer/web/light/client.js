@@ -1,0 +1,62 @@
+// The page's side of the worker: calls that are promises.
+
+import { ProofError, failure } from "./errors.js";
+
+/** The light client as a page sees it: see `Service` for what the calls do. */
+export class LightClient {
+  #worker;
+  #waiting = new Map();
+  #last = 0;
+
+  /** @param {Worker} [worker] */
+  constructor(worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" })) {
+    this.#worker = worker;
+    worker.addEventListener("message", ({ data }) => this.#settle(data));
+    worker.addEventListener("error", () => this.#break());
+  }
+
+  #settle({ id, result, error }) {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    if (!error) return waiting?.resolve(result);
+    const thrown = new ProofError(error.message, error.kind);
+    thrown.liars = error.liars;
+    return waiting?.reject(thrown);
+  }
+
+  /** A worker that cannot be loaded proves nothing. */
+  #break() {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    waiting.forEach(({ reject }) => reject(failure("the light client could not be loaded in this browser")));
+  }
+
+  #call(method, ...args) {
+    this.#last += 1;
+    const id = this.#last;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, method, args });
+    });
+  }
+
+  /** @param {string} genesisId @param {string[]} urls @returns {Promise<import("./verifier.js").Report>} */
+  open(genesisId, urls) {
+    return this.#call("open", genesisId, urls);
+  }
+
+  /** @returns {Promise<import("./verifier.js").Report>} */
+  refresh() {
+    return this.#call("refresh");
+  }
+
+  /** @returns {Promise<import("./verifier.js").Report>} what is known now, without asking anybody */
+  report() {
+    return this.#call("report");
+  }
+
+  /** @param {import("./service.js").Question} question @returns {Promise<import("./service.js").Verdict>} */
+  check(question) {
+    return this.#call("check", question);
+  }
+}
