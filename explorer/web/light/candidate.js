@@ -74,16 +74,18 @@ export class Candidate {
       const claimed = await this.node.call("chain_tip", []);
       const header = headerIn(claimed);
       checkVersion(this.network, header);
+      let proven;
       try {
-        this.tip = await this.#proof(kept, header.id);
+        proven = await this.#proof(kept, header.id);
       } catch (error) {
         if (!isCode(error, BLOCK_NOT_FOUND)) throw error;
         // The chain moved between the two questions.
         if (attempt < ATTEMPTS) continue;
         throw new ProofError(`it names the tip ${toHex(header.id)} and will not prove it`);
       }
-      const [got, proven] = [claimedWork(claimed), this.tip.work];
-      demand(got === proven, () => `it claims ${got} hashes of work, and proves ${proven}`);
+      const got = claimedWork(claimed);
+      demand(got === proven.work, () => `it claims ${got} hashes of work, and proves ${proven.work}`);
+      this.tip = proven;
       return this;
     }
   }

@@ -53,16 +53,25 @@ export class Node {
   /** Fetches a text; whatever goes wrong on the way is a failure. */
   async #text(url, options, most) {
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), this.patience);
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => {
+        abort.abort();
+        reject(failure(`no answer within ${this.patience / 1000} s`, "silent"));
+      }, this.patience);
+    });
     try {
       const fixed = { redirect: "error", cache: "no-store", referrerPolicy: "no-referrer", signal: abort.signal };
-      const response = await this.fetch(url, { ...options, ...fixed });
-      const { text, length } = await readBody(response, most);
-      this.bytes += length;
-      return { text, status: response.status };
+      const whole = async () => {
+        const response = await this.fetch(url, { ...options, ...fixed });
+        return { ...(await readBody(response, most)), status: response.status };
+      };
+      const answer = await Promise.race([whole(), late]);
+      this.bytes += answer.length;
+      return answer;
     } catch (error) {
       if (error instanceof ProofError) throw error;
-      throw failure(abort.signal.aborted ? `no answer within ${this.patience / 1000} s` : "no answer", "silent");
+      throw failure("no answer", "silent");
     } finally {
       clearTimeout(timer);
     }

@@ -37,6 +37,8 @@ export class Service {
   constructor(environment) {
     this.environment = environment;
     this.verifier = null;
+    /** Why there is no verifier. */
+    this.reason = failure("no network is open");
   }
 
   /**
@@ -46,6 +48,16 @@ export class Service {
    * @returns {Promise<import("./verifier.js").Report>}
    */
   async open(genesisId, urls) {
+    try {
+      this.verifier = await this.#verifier(genesisId, urls);
+    } catch (error) {
+      [this.verifier, this.reason] = [null, error];
+      throw error;
+    }
+    return this.verifier.refresh();
+  }
+
+  async #verifier(genesisId, urls) {
     if (!ID.test(genesisId)) throw failure("the genesis id is no id: expected 64 hex digits", "genesis");
     const own = new Node(this.environment.origin, this.environment);
     const network = await findNetwork(genesisId, {
@@ -55,8 +67,7 @@ export class Service {
         return fromHex(field(answer, "raw", "string"), "header", HEADER_BYTES);
       },
     });
-    this.verifier = new Verifier(network, [this.environment.origin, ...urls], this.environment);
-    return this.verifier.refresh();
+    return new Verifier(network, [this.environment.origin, ...urls], this.environment);
   }
 
   /** Proves the tips anew. @returns {Promise<import("./verifier.js").Report>} */
@@ -70,7 +81,7 @@ export class Service {
   }
 
   #opened() {
-    if (!this.verifier) throw failure("no network is open");
+    if (!this.verifier) throw this.reason;
     return this.verifier;
   }
 

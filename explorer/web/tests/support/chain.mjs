@@ -122,7 +122,7 @@ export class Chain {
   }
 
   clone() {
-    const copy = Object.assign(Object.create(Chain.prototype), this);
+    const copy = new Chain(this.network, this);
     for (const name of ["headers", "bodies", "states", "leaves"]) copy[name] = [...this[name]];
     copy.trees = new Map(this.trees);
     copy.history = this.history.clone();

@@ -1,7 +1,11 @@
 // A node as JSON-RPC shows it, honest or with a lie told about one of its answers, behind a `fetch` without a network.
 
-import { showAddress, readAddress } from "../../light/address.js";
-import { toHex, fromHex } from "../../light/bytes.js";
+import { readAddress } from "../../light/address.js";
+import { fromHex, toHex, u64 } from "../../light/bytes.js";
+import { ProofError } from "../../light/errors.js";
+import { encodeParams } from "../../light/network.js";
+import { Service } from "../../light/service.js";
+import { sha256 } from "../../light/sha256.js";
 import { memoryStore } from "../../light/store.js";
 import { Verifier } from "../../light/verifier.js";
 
@@ -50,6 +54,14 @@ export function honest(chain, now) {
   };
 }
 
+const NETWORK = "web/network.json";
+
+/** The file in which a page's own server describes its network. */
+function describe(nodes, url) {
+  const network = nodes[url]?.network;
+  return new Response(network ? JSON.stringify({ params: toHex(encodeParams(network.params)) }) : "", { status: network ? 200 : 404 });
+}
+
 /**
  * A `fetch` that reaches nodes by their URLs.
  * @param {Record<string, (method: string, params: unknown[]) => unknown>} nodes
@@ -57,6 +69,7 @@ export function honest(chain, now) {
 export function fetchOf(nodes) {
   return async (url, options) => {
     const node = nodes[url];
+    if (url.endsWith(NETWORK)) return describe(nodes, url.slice(0, -NETWORK.length));
     if (!node) throw new TypeError("fetch failed");
     const { method, params } = JSON.parse(options.body);
     const answer = await node(method, params);
@@ -72,21 +85,41 @@ export function fetchOf(nodes) {
  * @param {Record<string, (answer: any, params: unknown[]) => unknown>} [lies]
  */
 export function node(chain, now, lies = {}) {
-  return (method, params) => {
+  const serve = (method, params) => {
     const answer = honest(chain, now)[method]?.(params) ?? refuse(-32601, "no such method");
     return Object.hasOwn(lies, method) ? lies[method](answer, params) : answer;
   };
+  return Object.assign(serve, { network: chain.network });
 }
 
 let drawn = 0;
 
-/** A verifier that asks these nodes, in their order. */
-export function verifier(network, nodes, { now, store = memoryStore(), patience = 1000, random } = {}) {
-  const draw = random ?? (() => {
-    drawn += 1;
-    return Uint8Array.from({ length: 32 }, (_, i) => (drawn * 31 + i * 7) & 255);
-  });
-  return new Verifier(network, Object.keys(nodes), { fetch: fetchOf(nodes), now, random: draw, store, patience });
+/** Repeatable bytes, others each time. */
+export function draw() {
+  drawn += 1;
+  return sha256(u64(drawn));
 }
 
-export { showAddress };
+const environment = (nodes, { now, store = memoryStore(), patience = 2000, random = draw, fetch = fetchOf(nodes) }) => {
+  return { fetch, now, random, store, patience };
+};
+
+/** A verifier that asks these nodes, in their order. */
+export function verifierOf(network, nodes, options) {
+  return new Verifier(network, Object.keys(nodes), environment(nodes, options));
+}
+
+/** The service of a page of the first of these nodes, opened; also where nobody could be believed. */
+export async function serviceOf(network, nodes, options) {
+  const [origin, ...others] = Object.keys(nodes);
+  const service = new Service({ ...environment(nodes, options), origin });
+  await service.open(network.genesisId, others).catch((error) => {
+    if (!(error instanceof ProofError)) throw error;
+  });
+  return service;
+}
+
+/** The answer with the bytes of its `raw` changed. */
+export function withRaw(answer, change) {
+  return { ...answer, raw: toHex(change(fromHex(answer.raw, "raw", 0, 1 << 23))) };
+}
