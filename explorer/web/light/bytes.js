@@ -51,7 +51,12 @@ export function compare(a, b) {
 }
 
 /** @param {Uint8Array} bytes @returns {boolean} whether all of them are zero */
-export const isZero = (bytes) => bytes.every((byte) => byte === 0);
+export function isZero(bytes) {
+  for (const byte of bytes) {
+    if (byte !== 0) return false;
+  }
+  return true;
+}
 
 /** @param {...Uint8Array} parts @returns {Uint8Array} one after the other */
 export function concat(...parts) {
@@ -64,15 +69,20 @@ export function concat(...parts) {
   return whole;
 }
 
-/** @param {Uint8Array} bytes @returns {bigint} read big-endian */
-export const bigEndian = (bytes) => (bytes.length ? BigInt(`0x${toHex(bytes)}`) : 0n);
+/** @param {Uint8Array} bytes 32 of them @returns {bigint} read big-endian */
+export function bigEndian(bytes) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
+  const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
+  return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
+    : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
+}
 
-/** @param {bigint} value @param {number} [length] bytes @returns {Uint8Array} big-endian */
-export function toBigEndian(value, length = 32) {
-  const bytes = new Uint8Array(length);
-  for (let place = length - 1, rest = value; place >= 0 && rest > 0n; place -= 1, rest >>= 8n) {
-    bytes[place] = Number(rest & 255n);
-  }
+/** @param {bigint} value below 2^256 @returns {Uint8Array} 32 bytes, big-endian */
+export function toBigEndian(value) {
+  const bytes = new Uint8Array(32);
+  const view = new DataView(bytes.buffer);
+  // `setBigUint64` takes the lowest 64 bits.
+  for (let place = 24, rest = value; rest > 0n; place -= 8, rest >>= 64n) view.setBigUint64(place, rest);
   return bytes;
 }
 
@@ -85,9 +95,7 @@ export function u64(value) {
 
 /** @param {number} value @returns {Uint8Array} a `u32`, little-endian */
 export function u32(value) {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value, true);
-  return bytes;
+  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
 
 /** @param {string} text @returns {Uint8Array} its UTF-8 */

@@ -57,9 +57,13 @@ function checkJoin(left, right) {
 export function merge(left, right) {
   checkJoin(left, right);
   const work = addWork(left.work, right.work);
-  const hash = mergeHash(left.raw, right.raw);
+  const raw = new Uint8Array(NODE_BYTES);
+  raw.set(mergeHash(left.raw, right.raw));
+  raw.set(toBigEndian(work), 32);
+  // The last time and the next target are those of the second, the first target is that of the first.
+  raw.set(right.raw.subarray(64), 64);
+  raw.set(left.raw.subarray(72, 76), 72);
   const { lastTime, nextTarget } = right;
-  const raw = concat(hash, toBigEndian(work), right.raw.subarray(64, 72), u32(left.firstTarget), u32(nextTarget));
   return { raw, work, lastTime, firstTarget: left.firstTarget, nextTarget };
 }
 

@@ -86,9 +86,10 @@ function twice(a, p, b, q) {
  * @returns {boolean}
  */
 export function verifySignature(key, message, signature) {
+  if (key.length !== 32 || signature.length !== 64) return false;
   const point = liftX(bigEndian(key));
   const [r, s] = [bigEndian(signature.subarray(0, 32)), bigEndian(signature.subarray(32))];
-  if (signature.length !== 64 || point === null || r >= P || s >= N) return false;
+  if (point === null || r >= P || s >= N) return false;
   const challenge = bigEndian(challengeHash(concat(signature.subarray(0, 32), key, message))) % N;
   const sum = twice(s, { ...G, z: 1n }, N - challenge, { ...point, z: 1n });
   if (sum.z === 0n) return false;

@@ -1,7 +1,7 @@
 // SHA-256 (FIPS 180-4) and the tagged hash of BIP340. Synchronous, and so also there where `crypto.subtle` is not: on
 // plain HTTP it is missing, and for inputs of some hundred bytes waiting for it costs more than hashing.
 
-import { utf8 } from "./bytes.js";
+import { concat, utf8 } from "./bytes.js";
 
 const K = new Int32Array(64);
 const INITIAL = new Int32Array(8);
@@ -35,7 +35,14 @@ function compress(state, bytes, at) {
     const s1 = ((y >>> 17) | (y << 15)) ^ ((y >>> 19) | (y << 13)) ^ (y >>> 10);
     W[i] = (W[i - 16] + s0 + W[i - 7] + s1) | 0;
   }
-  let [a, b, c, d, e, f, g, h] = state;
+  let a = state[0];
+  let b = state[1];
+  let c = state[2];
+  let d = state[3];
+  let e = state[4];
+  let f = state[5];
+  let g = state[6];
+  let h = state[7];
   for (let i = 0; i < 64; i += 1) {
     const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
     const t1 = (h + s1 + ((e & f) ^ (~e & g)) + K[i] + W[i]) | 0;
@@ -60,26 +67,48 @@ function compress(state, bytes, at) {
   state[7] += h;
 }
 
+// Nothing below calls anything that hashes, so one buffer and one state serve all.
+const block = new Uint8Array(64);
+const state = new Int32Array(8);
+
+/** Fills the last block, or the last two: the bits of what was hashed, behind a one and zeros. */
+function pad(filled, bytes) {
+  block[filled] = 0x80;
+  block.fill(0, filled + 1);
+  if (filled >= 56) {
+    compress(state, block, 0);
+    block.fill(0);
+  }
+  const bits = bytes * 8;
+  for (let i = 0, rest = bits; i < 7; i += 1, rest = Math.floor(rest / 256)) block[63 - i] = rest & 255;
+  compress(state, block, 0);
+}
+
 /** The hash of what was compressed into `start` (`before` bytes, whole blocks) and of `parts` after it. */
 function finish(start, before, parts) {
-  let length = 0;
-  for (const part of parts) length += part.length;
-  const padded = new Uint8Array((Math.floor((length + 8) / 64) + 1) * 64);
-  let place = 0;
+  state.set(start);
+  let [filled, bytes] = [0, before];
   for (const part of parts) {
-    padded.set(part, place);
-    place += part.length;
+    bytes += part.length;
+    let place = 0;
+    for (; filled === 0 && place + 64 <= part.length; place += 64) compress(state, part, place);
+    for (; place < part.length; place += 1) {
+      block[filled] = part[place];
+      filled += 1;
+      if (filled === 64) {
+        compress(state, block, 0);
+        filled = 0;
+      }
+    }
   }
-  padded[length] = 0x80;
-  const view = new DataView(padded.buffer);
-  const bits = (before + length) * 8;
-  view.setUint32(padded.length - 8, Math.floor(bits / 0x100000000));
-  view.setUint32(padded.length - 4, bits >>> 0);
-  const state = start.slice();
-  for (let at = 0; at < padded.length; at += 64) compress(state, padded, at);
+  pad(filled, bytes);
   const hash = new Uint8Array(32);
-  const words = new DataView(hash.buffer);
-  for (let i = 0; i < 8; i += 1) words.setInt32(4 * i, state[i]);
+  for (let i = 0; i < 8; i += 1) {
+    hash[4 * i] = state[i] >>> 24;
+    hash[4 * i + 1] = state[i] >>> 16;
+    hash[4 * i + 2] = state[i] >>> 8;
+    hash[4 * i + 3] = state[i];
+  }
   return hash;
 }
 
@@ -93,10 +122,7 @@ export const sha256 = (...parts) => finish(INITIAL, 0, parts);
  */
 export function tagged(tag) {
   const half = sha256(utf8(tag));
-  const block = new Uint8Array(64);
-  block.set(half);
-  block.set(half, 32);
-  const state = INITIAL.slice();
-  compress(state, block, 0);
-  return (...parts) => finish(state, 64, parts);
+  const first = INITIAL.slice();
+  compress(first, concat(half, half), 0);
+  return (...parts) => finish(first, 64, parts);
 }

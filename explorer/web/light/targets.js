@@ -6,7 +6,10 @@ import { demand } from "./errors.js";
 export const LIMIT = 1n << 256n;
 
 /** @param {bigint} value above 0 @returns {number} how many bits it has */
-export const bitLength = (value) => value.toString(2).length;
+export function bitLength(value) {
+  const digits = value.toString(16);
+  return 4 * digits.length - Math.clz32(Number.parseInt(digits[0], 16)) + 28;
+}
 
 /** @param {number} bits a compact target @returns {string} as in headers of JSON-RPC */
 export const showTarget = (bits) => bits.toString(16).padStart(8, "0");
