@@ -2,22 +2,7 @@
 "use strict";
 (() => {
 const errors_module = (() => {
-// The one kind of error that the light client throws: what was got, what was expected, and whose fault it is.
-
-/**
- * Why something is not proven.
- *
- * `kind` says what may be concluded from it:
- * - `lie`: the answer itself shows that it is wrong; whoever gave it lies, or is broken;
- * - `early`: all that is wrong is a block from the future, so it may be this computer's clock;
- * - `failure`: nothing is shown either way (no answer, a refusal, rules or a network that this page does not know).
- */
 class ProofError extends Error {
-  /**
-   * @param {string} message a sentence
-   * @param {"lie"|"early"|"failure"} [kind]
-   * @param {string} [rule] a short name of the broken rule, for programs
-   */
   constructor(message, kind = "lie", rule = "refused") {
     super(message);
     this.name = "ProofError";
@@ -25,19 +10,8 @@ class ProofError extends Error {
     this.rule = rule;
   }
 }
-
-/** @param {string} message @returns {ProofError} bytes that are not the one encoding of what they should be */
 const unreadable = (message) => new ProofError(message, "lie", "decode");
-
-/** @param {string} message @param {string} [rule] @returns {ProofError} nothing is shown either way */
 const failure = (message, rule = "failure") => new ProofError(message, "failure", rule);
-
-/**
- * Refuses unless `holds`.
- * @param {boolean} holds
- * @param {() => string} message made only when it is needed
- * @param {string} [rule]
- */
 function demand(holds, message, rule) {
   if (!holds) throw new ProofError(message(), "lie", rule);
 }
@@ -45,17 +19,12 @@ return { ProofError, unreadable, failure, demand };
 })();
 
 const bech32m_module = (() => {
-// Bech32m (BIP350): text of 32 bytes with a checksum.
-
 const { unreadable } = errors_module;
-
 const CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const CONSTANT = 0x2bc830a3;
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const CHECKSUM = 6;
-/** BIP173 allows no longer text. */
 const MAX_LENGTH = 90;
-
 function polymod(values) {
   let sum = 1;
   for (const value of values) {
@@ -67,13 +36,10 @@ function polymod(values) {
   }
   return sum >>> 0;
 }
-
 function expand(prefix) {
   const codes = [...prefix].map((letter) => letter.charCodeAt(0));
   return [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
 }
-
-/** @param {string} prefix @param {Uint8Array} bytes @returns {string} */
 function encodeBech32m(prefix, bytes) {
   const data = [];
   let [bits, rest] = [0, 0];
@@ -87,11 +53,6 @@ function encodeBech32m(prefix, bytes) {
   const checksum = Array.from({ length: CHECKSUM }, (_, place) => (sum >>> (5 * (CHECKSUM - 1 - place))) & 31);
   return `${prefix}1${[...data, ...checksum].map((value) => CHARSET[value]).join("")}`;
 }
-
-/**
- * @param {string} text all lower or all upper case
- * @returns {{prefix: string, bytes: Uint8Array}}
- */
 function decodeBech32m(text) {
   if (text.length > MAX_LENGTH) throw unreadable(`got ${text.length} characters, expected at most ${MAX_LENGTH}`);
   if (!/^[!-~]+$/.test(text)) throw unreadable("there are characters that no address has");
@@ -122,30 +83,16 @@ return { encodeBech32m, decodeBech32m };
 })();
 
 const bytes_module = (() => {
-// Bytes: hex, comparison, and the canonical encoding of docs/protocol.md, chapter 3 (fixed-width little-endian).
-
 const { unreadable } = errors_module;
-
 const DIGITS = "0123456789abcdef";
 const PAIRS = Array.from({ length: 256 }, (_, byte) => DIGITS[byte >> 4] + DIGITS[byte & 15]);
 const VALUES = new Int8Array(128).fill(-1);
 for (let digit = 0; digit < 16; digit += 1) VALUES[DIGITS.charCodeAt(digit)] = digit;
-
-/** @param {Uint8Array} bytes @returns {string} lower-case hex */
 function toHex(bytes) {
   let text = "";
   for (const byte of bytes) text += PAIRS[byte];
   return text;
 }
-
-/**
- * Reads lower-case hex; nothing is allocated before the length is known to be allowed.
- * @param {unknown} text
- * @param {string} what the name of it, for the error
- * @param {number} least bytes
- * @param {number} [most] bytes
- * @returns {Uint8Array}
- */
 function fromHex(text, what, least, most = least) {
   if (typeof text !== "string") throw unreadable(`the ${what} is no text, expected hex digits`);
   if (text.length % 2 || text.length < 2 * least || text.length > 2 * most) {
@@ -161,11 +108,7 @@ function fromHex(text, what, least, most = least) {
   }
   return bytes;
 }
-
-/** @param {Uint8Array} a @param {Uint8Array} b @returns {boolean} */
 const equal = (a, b) => compare(a, b) === 0;
-
-/** @param {Uint8Array} a @param {Uint8Array} b @returns {number} below, at or above 0, as in a dictionary */
 function compare(a, b) {
   const length = Math.min(a.length, b.length);
   for (let place = 0; place < length; place += 1) {
@@ -173,16 +116,12 @@ function compare(a, b) {
   }
   return a.length - b.length;
 }
-
-/** @param {Uint8Array} bytes @returns {boolean} whether all of them are zero */
 function isZero(bytes) {
   for (const byte of bytes) {
     if (byte !== 0) return false;
   }
   return true;
 }
-
-/** @param {...Uint8Array} parts @returns {Uint8Array} one after the other */
 function concat(...parts) {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let place = 0;
@@ -192,54 +131,37 @@ function concat(...parts) {
   }
   return whole;
 }
-
-/** @param {Uint8Array} bytes 32 of them @returns {bigint} read big-endian */
 function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
   return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
-
-/** @param {bigint} value below 2^256 @returns {Uint8Array} 32 bytes, big-endian */
 function toBigEndian(value) {
   const bytes = new Uint8Array(32);
   const view = new DataView(bytes.buffer);
-  // `setBigUint64` takes the lowest 64 bits.
   for (let place = 24, rest = value; rest > 0n; place -= 8, rest >>= 64n) view.setBigUint64(place, rest);
   return bytes;
 }
-
-/** @param {bigint|number} value @returns {Uint8Array} a `u64`, little-endian */
 function u64(value) {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
   return bytes;
 }
-
-/** @param {number} value @returns {Uint8Array} a `u32`, little-endian */
 function u32(value) {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
-
-/** @param {string} text @returns {Uint8Array} its UTF-8 */
 const utf8 = (text) => new TextEncoder().encode(text);
-
-/** Reads one object from bytes: in order, never beyond the end, and with nothing left over. */
 class Reader {
-  /** @param {Uint8Array} bytes @param {string} what what they are, for errors */
   constructor(bytes, what) {
     this.bytes = bytes;
     this.what = what;
     this.place = 0;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-
-  /** @returns {number} bytes that were not read */
   get left() {
     return this.bytes.length - this.place;
   }
-
   #advance(length) {
     if (length > this.left) {
       throw unreadable(`the ${this.what} ends at byte ${this.bytes.length}, expected ${length - this.left} more`);
@@ -247,40 +169,22 @@ class Reader {
     this.place += length;
     return this.place - length;
   }
-
-  /** @param {number} length @returns {Uint8Array} a view, not a copy */
   take(length) {
     const start = this.#advance(length);
     return this.bytes.subarray(start, start + length);
   }
-
-  /** @returns {number} */
   u8() {
     return this.view.getUint8(this.#advance(1));
   }
-
-  /** @returns {number} */
   u16() {
     return this.view.getUint16(this.#advance(2), true);
   }
-
-  /** @returns {number} */
   u32() {
     return this.view.getUint32(this.#advance(4), true);
   }
-
-  /** @returns {bigint} */
   u64() {
     return this.view.getBigUint64(this.#advance(8), true);
   }
-
-  /**
-   * The length of a list, which has to fit what is left: no list is allocated on its word alone.
-   * @param {string} what its elements
-   * @param {number} size the least bytes of an element
-   * @param {number} [most] elements
-   * @returns {number}
-   */
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
     if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
@@ -289,8 +193,6 @@ class Reader {
     }
     return Number(claimed);
   }
-
-  /** Refuses bytes that are left over. */
   end() {
     if (this.left) throw unreadable(`the ${this.what} has ${this.left} bytes left over, expected none`);
   }
@@ -299,15 +201,9 @@ return { toHex, fromHex, equal, compare, isZero, concat, bigEndian, toBigEndian,
 })();
 
 const sha256_module = (() => {
-// SHA-256 (FIPS 180-4) and the tagged hash of BIP340. Synchronous, and so also there where `crypto.subtle` is not: on
-// plain HTTP it is missing, and for inputs of some hundred bytes waiting for it costs more than hashing.
-
 const { concat, utf8 } = bytes_module;
-
 const K = new Int32Array(64);
 const INITIAL = new Int32Array(8);
-
-/** The first 32 bits behind the point of the square roots and cube roots of the first primes. */
 function constants() {
   const fraction = (x) => Math.floor((x - Math.floor(x)) * 0x100000000) | 0;
   let found = 0;
@@ -321,10 +217,7 @@ function constants() {
   }
 }
 constants();
-
 const W = new Int32Array(64);
-
-/** One compression of the 64 bytes from `at` on into `state`. */
 function compress(state, bytes, at) {
   for (let i = 0, j = at; i < 16; i += 1, j += 4) {
     W[i] = (bytes[j] << 24) | (bytes[j + 1] << 16) | (bytes[j + 2] << 8) | bytes[j + 3];
@@ -367,12 +260,8 @@ function compress(state, bytes, at) {
   state[6] += g;
   state[7] += h;
 }
-
-// Nothing below calls anything that hashes, so one buffer and one state serve all.
 const block = new Uint8Array(64);
 const state = new Int32Array(8);
-
-/** Fills the last block, or the last two: the bits of what was hashed, behind a one and zeros. */
 function pad(filled, bytes) {
   block[filled] = 0x80;
   block.fill(0, filled + 1);
@@ -384,8 +273,6 @@ function pad(filled, bytes) {
   for (let i = 0, rest = bits; i < 7; i += 1, rest = Math.floor(rest / 256)) block[63 - i] = rest & 255;
   compress(state, block, 0);
 }
-
-/** The hash of what was compressed into `start` (`before` bytes, whole blocks) and of `parts` after it. */
 function finish(start, before, parts) {
   state.set(start);
   let [filled, bytes] = [0, before];
@@ -412,15 +299,7 @@ function finish(start, before, parts) {
   }
   return hash;
 }
-
-/** @param {...Uint8Array} parts @returns {Uint8Array} `H` of them, one after the other */
 const sha256 = (...parts) => finish(INITIAL, 0, parts);
-
-/**
- * `T(tag, m) = H(H(tag) || H(tag) || m)`. The first block depends on the tag alone and is compressed once.
- * @param {string} tag
- * @returns {(...parts: Uint8Array[]) => Uint8Array}
- */
 function tagged(tag) {
   const half = sha256(utf8(tag));
   const first = INITIAL.slice();
@@ -431,12 +310,8 @@ return { sha256, tagged };
 })();
 
 const secp256k1_module = (() => {
-// The curve secp256k1, and signatures by BIP340. For checking only: nothing here is secret, so nothing has to take the
-// same time for every input.
-
 const { bigEndian, concat } = bytes_module;
 const { tagged } = sha256_module;
-
 const P = 2n ** 256n - 2n ** 32n - 977n;
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const G = {
@@ -444,12 +319,10 @@ const G = {
   y: 0x483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8n,
 };
 const challengeHash = tagged("BIP0340/challenge");
-
 const mod = (value) => {
   const rest = value % P;
   return rest < 0n ? rest + P : rest;
 };
-
 function power(base, exponent) {
   let [result, square] = [1n, base];
   for (let rest = exponent; rest > 0n; rest >>= 1n) {
@@ -458,8 +331,6 @@ function power(base, exponent) {
   }
   return result;
 }
-
-/** The point with this x and an even y; null where there is none. */
 function liftX(x) {
   if (x >= P) return null;
   const square = mod(x * x * x + 7n);
@@ -467,13 +338,8 @@ function liftX(x) {
   if (mod(y * y) !== square) return null;
   return { x, y: y & 1n ? P - y : y };
 }
-
-/** @param {Uint8Array} address 32 bytes @returns {boolean} whether it is a public key */
 const isOnCurve = (address) => liftX(bigEndian(address)) !== null;
-
-// Points in Jacobian coordinates: (x / z², y / z³); z = 0 is the point at infinity.
 const INFINITY = { x: 1n, y: 1n, z: 0n };
-
 function double({ x, y, z }) {
   if (z === 0n || y === 0n) return INFINITY;
   const yy = mod(y * y);
@@ -482,7 +348,6 @@ function double({ x, y, z }) {
   const x3 = mod(m * m - 2n * s);
   return { x: x3, y: mod(m * (s - x3) - 8n * yy * yy), z: mod(2n * y * z) };
 }
-
 function add(a, b) {
   if (a.z === 0n) return b;
   if (b.z === 0n) return a;
@@ -496,8 +361,6 @@ function add(a, b) {
   const x = mod(r * r - hh * h - 2n * v);
   return { x, y: mod(r * (v - x) - sa * hh * h), z: mod(a.z * b.z * h) };
 }
-
-/** `a * p + b * q`, both at once. */
 function twice(a, p, b, q) {
   const both = add(p, q);
   let sum = INFINITY;
@@ -510,14 +373,6 @@ function twice(a, p, b, q) {
   }
   return sum;
 }
-
-/**
- * Whether a signature of BIP340 over `message` is that of `key`.
- * @param {Uint8Array} key 32 bytes
- * @param {Uint8Array} message
- * @param {Uint8Array} signature 64 bytes
- * @returns {boolean}
- */
 function verifySignature(key, message, signature) {
   if (key.length !== 32 || signature.length !== 64) return false;
   const point = liftX(bigEndian(key));
@@ -534,21 +389,11 @@ return { isOnCurve, verifySignature };
 })();
 
 const address_module = (() => {
-// Addresses as text, read as strictly as something that a person typed: docs/protocol.md, 2.2.
-
 const { decodeBech32m, encodeBech32m } = bech32m_module;
 const { fromHex } = bytes_module;
 const { unreadable } = errors_module;
 const { isOnCurve } = secp256k1_module;
-
-/** @param {string} prefix of the network @param {Uint8Array} address @returns {string} */
 const showAddress = (prefix, address) => encodeBech32m(prefix, address);
-
-/**
- * @param {string} text
- * @param {string} [prefix] the network's; without it any is taken
- * @returns {{prefix: string, bytes: Uint8Array}}
- */
 function readAddress(text, prefix) {
   const address = decodeBech32m(text);
   if (prefix !== undefined && address.prefix !== prefix) {
@@ -558,13 +403,6 @@ function readAddress(text, prefix) {
   if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
-
-/**
- * An address as a page may name it: text, or 64 hex digits.
- * @param {string} text
- * @param {string} prefix
- * @returns {Uint8Array}
- */
 function anyAddress(text, prefix) {
   return /^[0-9a-f]{64}$/.test(text) ? fromHex(text, "address", 32) : readAddress(text, prefix).bytes;
 }
@@ -572,26 +410,12 @@ return { showAddress, readAddress, anyAddress };
 })();
 
 const dom_module = (() => {
-// Elements with text in them. Text from strangers becomes text nodes and attribute values, never markup.
-
-/**
- * @param {string} name
- * @param {string} [text]
- * @param {Node[]} [children]
- * @returns {HTMLElement}
- */
 function element(name, text = "", children = []) {
   const made = document.createElement(name);
   made.textContent = text;
   made.append(...children);
   return made;
 }
-
-/**
- * A list of terms and what they are.
- * @param {[string, string|Node][]} rows
- * @returns {HTMLElement}
- */
 function terms(rows) {
   const parts = rows.flatMap(([term, value]) => {
     const shown = element("dd");
@@ -600,25 +424,12 @@ function terms(rows) {
   });
   return element("dl", "", parts);
 }
-
-/** @param {string} text @returns {HTMLElement} text that is copied letter by letter: ids and addresses */
 const code = (text) => element("code", text);
-
-/** @param {string} id @returns {HTMLElement} */
 const byId = (id) => document.getElementById(id);
-
-/**
- * Shows a verdict where a screen reader says it.
- * @param {HTMLElement} place
- * @param {"proven"|"lied"|"failed"|"checking"} state
- * @param {(string|Node)[]} parts
- */
 function showVerdict(place, state, parts) {
   place.dataset.state = state;
   place.replaceChildren(...parts);
 }
-
-/** @param {number} ms @returns {HTMLElement} a moment in the reader's zone, and exact for machines */
 function moment(ms) {
   const date = new Date(ms);
   const time = element("time", date.toLocaleString());
@@ -629,21 +440,13 @@ return { element, terms, code, byId, showVerdict, moment };
 })();
 
 const text_module = (() => {
-// How amounts, numbers of hashes, ages and text from strangers are shown.
-
 const { unreadable } = errors_module;
-
-/** Pebbles in a CRN. */
 const PEBBLES = 100_000_000n;
 const MAX_AMOUNT = 2n ** 53n - 1n;
-
-/** @param {bigint} pebbles @returns {string} exact, as CRN */
 function showAmount(pebbles) {
   const rest = (pebbles % PEBBLES).toString().padStart(8, "0").replace(/0+$/, "");
   return rest ? `${pebbles / PEBBLES}.${rest}` : `${pebbles / PEBBLES}`;
 }
-
-/** @param {string} text CRN with up to eight decimals @returns {bigint} pebbles */
 function readAmount(text) {
   const parts = /^([0-9]{1,9})(?:\.([0-9]{1,8}))?$/.exec(text);
   if (!parts) throw unreadable("expected an amount such as 1.5, with up to eight decimals");
@@ -651,16 +454,12 @@ function readAmount(text) {
   if (amount > MAX_AMOUNT) throw unreadable(`got ${text} CRN, expected at most ${showAmount(MAX_AMOUNT)}`);
   return amount;
 }
-
-/** @param {bigint|number} hashes @returns {string} in short: `812`, `8.1 × 10^12` */
 function approximate(hashes) {
   const number = Number(hashes);
   if (number < 10_000) return String(Math.round(number));
   const [mantissa, exponent] = number.toExponential(1).split("e+");
   return `${mantissa} × 10^${exponent}`;
 }
-
-/** @param {number} ms @returns {string} in its largest whole unit */
 function showAge(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 120) return `${seconds} s`;
@@ -668,27 +467,12 @@ function showAge(ms) {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
-
-/** Control characters, and those that hide or reorder text (bidirectional marks, zero width, tags, line separators). */
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
-
-/**
- * Text from strangers that can be shown beside other text: what would hide or reorder it is written out.
- * @param {string} text
- * @param {number} [most] characters of it
- * @returns {string}
- */
 function inert(text, most = 512) {
   const letters = [...text.slice(0, 2 * most)].slice(0, most).join("");
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
   return letters.length < text.length ? `${shown}…` : shown;
 }
-
-/**
- * A memo as text; null where it is no UTF-8.
- * @param {Uint8Array} bytes
- * @returns {string|null}
- */
 function memoText(bytes) {
   try {
     return inert(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -701,22 +485,13 @@ return { showAmount, readAmount, approximate, showAge, inert, memoText };
 })();
 
 const payment_uri_module = (() => {
-// Payment URIs, `cairn:ADDRESS?amount=1.5&memo=..&label=..`: the form of BIP 21, read strictly. A field that is unknown is
-// refused: it may be one that changes what is paid.
-
 const { utf8 } = bytes_module;
 const { unreadable } = errors_module;
 const { inert, readAmount, showAmount } = text_module;
-
-/** What every payment URI begins with. */
 const SCHEME = "cairn:";
 const MAX_URI_BYTES = 2048;
 const MAX_MEMO_BYTES = 256;
 const MAX_LABEL_BYTES = 128;
-
-/** @typedef {{address: string, amount: bigint|null, memo: string|null, label: string|null}} PaymentUri */
-
-/** @param {string} text @returns {PaymentUri} its address is text: what network it is of is not the URI's to say */
 function readUri(text) {
   const length = utf8(text).length;
   if (length > MAX_URI_BYTES) throw unreadable(`the payment URI has ${length} bytes, expected at most ${MAX_URI_BYTES}`);
@@ -729,7 +504,6 @@ function readUri(text) {
   for (const pair of mark < 0 ? [] : rest.slice(mark + 1).split("&")) readField(uri, pair);
   return uri;
 }
-
 function readField(uri, pair) {
   const mark = pair.indexOf("=");
   const [name, value] = [pair.slice(0, Math.max(0, mark)), pair.slice(mark + 1)];
@@ -743,8 +517,6 @@ function readField(uri, pair) {
     throw error;
   }
 }
-
-/** Undoes percent-encoding; everything but RFC 3986's unreserved characters has to be escaped. */
 function readText(value, most) {
   if (!/^(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})*$/.test(value)) {
     throw unreadable("there are characters that have to be written as % and two hex digits");
@@ -769,13 +541,10 @@ function readText(value, most) {
   if (/[\u0000-\u001f\u007f-\u009f]/.test(text)) throw unreadable("it has control characters");
   return text;
 }
-
 const escape = (text) => [...utf8(text)].map((byte) => {
   const letter = String.fromCharCode(byte);
   return /[A-Za-z0-9._~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
 }).join("");
-
-/** @param {PaymentUri} uri @returns {string} */
 function writeUri({ address, amount, memo, label }) {
   const fields = [];
   if (amount !== null) fields.push(`amount=${showAmount(amount)}`);
@@ -787,18 +556,12 @@ return { SCHEME, readUri, writeUri };
 })();
 
 const qr_module = (() => {
-// QR codes (ISO/IEC 18004): text in byte mode, error correction of level M, versions 1 to 20.
-
 const { utf8 } = bytes_module;
-
 const MAX_VERSION = 20;
-/** For each version: error correction codewords of a block, and blocks. */
 const ECC = [10, 16, 26, 18, 24, 16, 18, 22, 22, 26, 30, 22, 22, 24, 24, 28, 28, 26, 26, 26];
 const BLOCKS = [1, 1, 1, 2, 2, 4, 4, 4, 5, 5, 5, 8, 9, 9, 10, 10, 11, 13, 14, 16];
 const QUIET = 4;
 const SVG = "http://www.w3.org/2000/svg";
-
-/** Products in the field of 256 elements, modulo x^8 + x^4 + x^3 + x^2 + 1. */
 function multiply(a, b) {
   let product = 0;
   for (let bit = 7; bit >= 0; bit -= 1) {
@@ -807,8 +570,6 @@ function multiply(a, b) {
   }
   return product;
 }
-
-/** The Reed-Solomon codewords of some data. */
 function corrections(data, count) {
   const divisor = [...new Array(count - 1).fill(0), 1];
   let root = 1;
@@ -826,10 +587,7 @@ function corrections(data, count) {
   }
   return rest;
 }
-
 const sizeOf = (version) => 17 + 4 * version;
-
-/** The middles of the alignment patterns. */
 function alignments(version) {
   if (version === 1) return [];
   const count = Math.floor(version / 7) + 2;
@@ -837,18 +595,13 @@ function alignments(version) {
   const rest = Array.from({ length: count - 1 }, (_, place) => sizeOf(version) - 7 - place * step);
   return [6, ...rest.reverse()];
 }
-
-/** Modules that hold data, in bits. */
 function capacity(version) {
   const size = sizeOf(version);
   const patterns = alignments(version).length;
   const aligned = patterns ? (patterns * patterns - 3) * 25 - (patterns - 2) * 10 : 0;
   return size * size - 3 * 64 - 31 - 2 * (size - 16) - aligned - (version >= 7 ? 36 : 0);
 }
-
 const dataBytes = (version) => (capacity(version) >> 3) - ECC[version - 1] * BLOCKS[version - 1];
-
-/** The data's codewords: mode, length, bytes, and what fills them up. */
 function encodeData(bytes, version) {
   const bits = [];
   const push = (value, length) => {
@@ -863,8 +616,6 @@ function encodeData(bytes, version) {
   for (let pad = 0xec; words.length < dataBytes(version); pad ^= 0xec ^ 0x11) words.push(pad);
   return words;
 }
-
-/** Data and corrections of all blocks, one codeword of each in turn. */
 function interleave(words, version) {
   const [count, ecc] = [BLOCKS[version - 1], ECC[version - 1]];
   const short = Math.floor(words.length / count);
@@ -878,8 +629,6 @@ function interleave(words, version) {
   const columns = (name, length) => Array.from({ length }, (_, i) => blocks.map((block) => block[name][i])).flat();
   return [...columns("data", short + 1), ...columns("rest", ecc)].filter((word) => word !== undefined);
 }
-
-/** A square of modules: 1 dark, 0 light, and which of them are fixed. */
 class Matrix {
   constructor(version) {
     this.version = version;
@@ -887,13 +636,11 @@ class Matrix {
     this.dark = Array.from({ length: this.size }, () => new Array(this.size).fill(0));
     this.fixed = Array.from({ length: this.size }, () => new Array(this.size).fill(false));
   }
-
   set(x, y, dark) {
     if (x < 0 || y < 0 || x >= this.size || y >= this.size) return;
     this.dark[y][x] = dark ? 1 : 0;
     this.fixed[y][x] = true;
   }
-
   patterns() {
     const { size } = this;
     for (let i = 0; i < size; i += 1) {
@@ -915,7 +662,6 @@ class Matrix {
     this.format(0);
     if (this.version >= 7) this.#versionBits();
   }
-
   #versionBits() {
     let rest = this.version;
     for (let i = 0; i < 12; i += 1) rest = (rest << 1) ^ ((rest >>> 11) * 0x1f25);
@@ -926,8 +672,6 @@ class Matrix {
       this.set(b, a, (bits >>> i) & 1);
     }
   }
-
-  /** Level M is 0 in the two bits before the mask. */
   format(mask) {
     let rest = mask;
     for (let i = 0; i < 10; i += 1) rest = (rest << 1) ^ ((rest >>> 9) * 0x537);
@@ -942,8 +686,6 @@ class Matrix {
     for (let i = 8; i < 15; i += 1) this.set(8, this.size - 15 + i, bit(i));
     this.set(8, this.size - 8, true);
   }
-
-  /** Codewords in pairs of columns, from the right, up and down in turn. */
   fill(words) {
     let place = 0;
     for (let right = this.size - 1; right >= 1; right -= 2) {
@@ -959,7 +701,6 @@ class Matrix {
       }
     }
   }
-
   mask(number) {
     const rules = [
       (x, y) => (x + y) % 2, (x, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3,
@@ -971,8 +712,6 @@ class Matrix {
     }));
     this.format(number);
   }
-
-  /** How hard it is to read: long runs, blocks, what looks like a finder, and too much of one colour. */
   penalty() {
     const { size, dark } = this;
     const columns = dark.map((_, x) => dark.map((row) => row[x]));
@@ -992,11 +731,6 @@ class Matrix {
     return sum + 10 * Math.floor(Math.abs(share - 0.5) * 20);
   }
 }
-
-/**
- * @param {string} text
- * @returns {number[][]|null} rows of modules, 1 for dark; null where the text is too long
- */
 function qrCode(text) {
   const bytes = utf8(text);
   let version = 1;
@@ -1012,8 +746,6 @@ function qrCode(text) {
   });
   return made.reduce((best, each) => (each.penalty() < best.penalty() ? each : best)).dark;
 }
-
-/** @param {string} text @returns {SVGElement|null} a picture of it; null where the text is too long */
 function qrSvg(text) {
   const rows = qrCode(text);
   if (!rows) return null;
@@ -1034,28 +766,20 @@ return { qrCode, qrSvg };
 })();
 
 const pay_page_module = (() => {
-// The page for payment URIs: says what one asks for, and makes one. It asks nobody and pays nobody.
-
 const { readAddress } = address_module;
 const { byId, code, element, showVerdict, terms } = dom_module;
 const { ProofError, unreadable } = errors_module;
 const { SCHEME, readUri, writeUri } = payment_uri_module;
 const { qrSvg } = qr_module;
 const { inert, readAmount, showAmount } = text_module;
-
 const NETWORKS = { crn: ["main", "the main network"], tcrn: ["test", "the test network: its money is worth nothing"],
   lcrn: ["local", "a local network: its money is worth nothing"] };
-
-/** A URI's parts, if its address is one. */
 function checked(uri) {
   const { prefix } = readAddress(uri.address);
   const [chain, network] = NETWORKS[prefix] ?? [null, `the network whose addresses begin with ${prefix}1`];
   return { ...uri, chain, network };
 }
-
-/** What a shell takes as one word. */
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
-
 function show(text) {
   const place = byId("verdict");
   byId("uri").value = text;
@@ -1080,8 +804,6 @@ function show(text) {
     showVerdict(place, "lied", [element("h2", "This is no payment URI."), element("p", inert(error.message, 600))]);
   }
 }
-
-/** Makes a URI of what was typed. */
 function make() {
   try {
     const value = (id) => byId(id).value.trim();
@@ -1089,7 +811,6 @@ function make() {
     readAddress(address);
     const amount = value("amount") === "" ? null : readAmount(value("amount"));
     const text = writeUri({ address, amount, memo: value("memo") || null, label: value("label") || null });
-    // What is written has to be what is read: a memo may be too long, or hold what no memo may.
     readUri(text);
     byId("problem").textContent = "";
     show(text);
@@ -1098,14 +819,11 @@ function make() {
     byId("problem").textContent = inert(error.message, 600);
   }
 }
-
-/** The URI in the page's own address, behind the #. */
 function fromAddress() {
   const { hash } = window.location;
   if (hash.length < 2) return;
   let text = hash.slice(1);
   try {
-    // Browsers escape what they like; a URI that begins as one is taken as it stands.
     if (!text.startsWith(SCHEME)) text = decodeURIComponent(text);
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
@@ -1113,7 +831,6 @@ function fromAddress() {
   }
   show(text);
 }
-
 byId("read").addEventListener("submit", (event) => {
   event.preventDefault();
   show(byId("uri").value);

@@ -2,22 +2,7 @@
 "use strict";
 (() => {
 const errors_module = (() => {
-// The one kind of error that the light client throws: what was got, what was expected, and whose fault it is.
-
-/**
- * Why something is not proven.
- *
- * `kind` says what may be concluded from it:
- * - `lie`: the answer itself shows that it is wrong; whoever gave it lies, or is broken;
- * - `early`: all that is wrong is a block from the future, so it may be this computer's clock;
- * - `failure`: nothing is shown either way (no answer, a refusal, rules or a network that this page does not know).
- */
 class ProofError extends Error {
-  /**
-   * @param {string} message a sentence
-   * @param {"lie"|"early"|"failure"} [kind]
-   * @param {string} [rule] a short name of the broken rule, for programs
-   */
   constructor(message, kind = "lie", rule = "refused") {
     super(message);
     this.name = "ProofError";
@@ -25,19 +10,8 @@ class ProofError extends Error {
     this.rule = rule;
   }
 }
-
-/** @param {string} message @returns {ProofError} bytes that are not the one encoding of what they should be */
 const unreadable = (message) => new ProofError(message, "lie", "decode");
-
-/** @param {string} message @param {string} [rule] @returns {ProofError} nothing is shown either way */
 const failure = (message, rule = "failure") => new ProofError(message, "failure", rule);
-
-/**
- * Refuses unless `holds`.
- * @param {boolean} holds
- * @param {() => string} message made only when it is needed
- * @param {string} [rule]
- */
 function demand(holds, message, rule) {
   if (!holds) throw new ProofError(message(), "lie", rule);
 }
@@ -45,17 +19,12 @@ return { ProofError, unreadable, failure, demand };
 })();
 
 const bech32m_module = (() => {
-// Bech32m (BIP350): text of 32 bytes with a checksum.
-
 const { unreadable } = errors_module;
-
 const CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 const CONSTANT = 0x2bc830a3;
 const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
 const CHECKSUM = 6;
-/** BIP173 allows no longer text. */
 const MAX_LENGTH = 90;
-
 function polymod(values) {
   let sum = 1;
   for (const value of values) {
@@ -67,13 +36,10 @@ function polymod(values) {
   }
   return sum >>> 0;
 }
-
 function expand(prefix) {
   const codes = [...prefix].map((letter) => letter.charCodeAt(0));
   return [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
 }
-
-/** @param {string} prefix @param {Uint8Array} bytes @returns {string} */
 function encodeBech32m(prefix, bytes) {
   const data = [];
   let [bits, rest] = [0, 0];
@@ -87,11 +53,6 @@ function encodeBech32m(prefix, bytes) {
   const checksum = Array.from({ length: CHECKSUM }, (_, place) => (sum >>> (5 * (CHECKSUM - 1 - place))) & 31);
   return `${prefix}1${[...data, ...checksum].map((value) => CHARSET[value]).join("")}`;
 }
-
-/**
- * @param {string} text all lower or all upper case
- * @returns {{prefix: string, bytes: Uint8Array}}
- */
 function decodeBech32m(text) {
   if (text.length > MAX_LENGTH) throw unreadable(`got ${text.length} characters, expected at most ${MAX_LENGTH}`);
   if (!/^[!-~]+$/.test(text)) throw unreadable("there are characters that no address has");
@@ -122,30 +83,16 @@ return { encodeBech32m, decodeBech32m };
 })();
 
 const bytes_module = (() => {
-// Bytes: hex, comparison, and the canonical encoding of docs/protocol.md, chapter 3 (fixed-width little-endian).
-
 const { unreadable } = errors_module;
-
 const DIGITS = "0123456789abcdef";
 const PAIRS = Array.from({ length: 256 }, (_, byte) => DIGITS[byte >> 4] + DIGITS[byte & 15]);
 const VALUES = new Int8Array(128).fill(-1);
 for (let digit = 0; digit < 16; digit += 1) VALUES[DIGITS.charCodeAt(digit)] = digit;
-
-/** @param {Uint8Array} bytes @returns {string} lower-case hex */
 function toHex(bytes) {
   let text = "";
   for (const byte of bytes) text += PAIRS[byte];
   return text;
 }
-
-/**
- * Reads lower-case hex; nothing is allocated before the length is known to be allowed.
- * @param {unknown} text
- * @param {string} what the name of it, for the error
- * @param {number} least bytes
- * @param {number} [most] bytes
- * @returns {Uint8Array}
- */
 function fromHex(text, what, least, most = least) {
   if (typeof text !== "string") throw unreadable(`the ${what} is no text, expected hex digits`);
   if (text.length % 2 || text.length < 2 * least || text.length > 2 * most) {
@@ -161,11 +108,7 @@ function fromHex(text, what, least, most = least) {
   }
   return bytes;
 }
-
-/** @param {Uint8Array} a @param {Uint8Array} b @returns {boolean} */
 const equal = (a, b) => compare(a, b) === 0;
-
-/** @param {Uint8Array} a @param {Uint8Array} b @returns {number} below, at or above 0, as in a dictionary */
 function compare(a, b) {
   const length = Math.min(a.length, b.length);
   for (let place = 0; place < length; place += 1) {
@@ -173,16 +116,12 @@ function compare(a, b) {
   }
   return a.length - b.length;
 }
-
-/** @param {Uint8Array} bytes @returns {boolean} whether all of them are zero */
 function isZero(bytes) {
   for (const byte of bytes) {
     if (byte !== 0) return false;
   }
   return true;
 }
-
-/** @param {...Uint8Array} parts @returns {Uint8Array} one after the other */
 function concat(...parts) {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let place = 0;
@@ -192,54 +131,37 @@ function concat(...parts) {
   }
   return whole;
 }
-
-/** @param {Uint8Array} bytes 32 of them @returns {bigint} read big-endian */
 function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
   return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
-
-/** @param {bigint} value below 2^256 @returns {Uint8Array} 32 bytes, big-endian */
 function toBigEndian(value) {
   const bytes = new Uint8Array(32);
   const view = new DataView(bytes.buffer);
-  // `setBigUint64` takes the lowest 64 bits.
   for (let place = 24, rest = value; rest > 0n; place -= 8, rest >>= 64n) view.setBigUint64(place, rest);
   return bytes;
 }
-
-/** @param {bigint|number} value @returns {Uint8Array} a `u64`, little-endian */
 function u64(value) {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value), true);
   return bytes;
 }
-
-/** @param {number} value @returns {Uint8Array} a `u32`, little-endian */
 function u32(value) {
   return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
 }
-
-/** @param {string} text @returns {Uint8Array} its UTF-8 */
 const utf8 = (text) => new TextEncoder().encode(text);
-
-/** Reads one object from bytes: in order, never beyond the end, and with nothing left over. */
 class Reader {
-  /** @param {Uint8Array} bytes @param {string} what what they are, for errors */
   constructor(bytes, what) {
     this.bytes = bytes;
     this.what = what;
     this.place = 0;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
-
-  /** @returns {number} bytes that were not read */
   get left() {
     return this.bytes.length - this.place;
   }
-
   #advance(length) {
     if (length > this.left) {
       throw unreadable(`the ${this.what} ends at byte ${this.bytes.length}, expected ${length - this.left} more`);
@@ -247,40 +169,22 @@ class Reader {
     this.place += length;
     return this.place - length;
   }
-
-  /** @param {number} length @returns {Uint8Array} a view, not a copy */
   take(length) {
     const start = this.#advance(length);
     return this.bytes.subarray(start, start + length);
   }
-
-  /** @returns {number} */
   u8() {
     return this.view.getUint8(this.#advance(1));
   }
-
-  /** @returns {number} */
   u16() {
     return this.view.getUint16(this.#advance(2), true);
   }
-
-  /** @returns {number} */
   u32() {
     return this.view.getUint32(this.#advance(4), true);
   }
-
-  /** @returns {bigint} */
   u64() {
     return this.view.getBigUint64(this.#advance(8), true);
   }
-
-  /**
-   * The length of a list, which has to fit what is left: no list is allocated on its word alone.
-   * @param {string} what its elements
-   * @param {number} size the least bytes of an element
-   * @param {number} [most] elements
-   * @returns {number}
-   */
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
     if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
@@ -289,8 +193,6 @@ class Reader {
     }
     return Number(claimed);
   }
-
-  /** Refuses bytes that are left over. */
   end() {
     if (this.left) throw unreadable(`the ${this.what} has ${this.left} bytes left over, expected none`);
   }
@@ -299,15 +201,9 @@ return { toHex, fromHex, equal, compare, isZero, concat, bigEndian, toBigEndian,
 })();
 
 const sha256_module = (() => {
-// SHA-256 (FIPS 180-4) and the tagged hash of BIP340. Synchronous, and so also there where `crypto.subtle` is not: on
-// plain HTTP it is missing, and for inputs of some hundred bytes waiting for it costs more than hashing.
-
 const { concat, utf8 } = bytes_module;
-
 const K = new Int32Array(64);
 const INITIAL = new Int32Array(8);
-
-/** The first 32 bits behind the point of the square roots and cube roots of the first primes. */
 function constants() {
   const fraction = (x) => Math.floor((x - Math.floor(x)) * 0x100000000) | 0;
   let found = 0;
@@ -321,10 +217,7 @@ function constants() {
   }
 }
 constants();
-
 const W = new Int32Array(64);
-
-/** One compression of the 64 bytes from `at` on into `state`. */
 function compress(state, bytes, at) {
   for (let i = 0, j = at; i < 16; i += 1, j += 4) {
     W[i] = (bytes[j] << 24) | (bytes[j + 1] << 16) | (bytes[j + 2] << 8) | bytes[j + 3];
@@ -367,12 +260,8 @@ function compress(state, bytes, at) {
   state[6] += g;
   state[7] += h;
 }
-
-// Nothing below calls anything that hashes, so one buffer and one state serve all.
 const block = new Uint8Array(64);
 const state = new Int32Array(8);
-
-/** Fills the last block, or the last two: the bits of what was hashed, behind a one and zeros. */
 function pad(filled, bytes) {
   block[filled] = 0x80;
   block.fill(0, filled + 1);
@@ -384,8 +273,6 @@ function pad(filled, bytes) {
   for (let i = 0, rest = bits; i < 7; i += 1, rest = Math.floor(rest / 256)) block[63 - i] = rest & 255;
   compress(state, block, 0);
 }
-
-/** The hash of what was compressed into `start` (`before` bytes, whole blocks) and of `parts` after it. */
 function finish(start, before, parts) {
   state.set(start);
   let [filled, bytes] = [0, before];
@@ -412,15 +299,7 @@ function finish(start, before, parts) {
   }
   return hash;
 }
-
-/** @param {...Uint8Array} parts @returns {Uint8Array} `H` of them, one after the other */
 const sha256 = (...parts) => finish(INITIAL, 0, parts);
-
-/**
- * `T(tag, m) = H(H(tag) || H(tag) || m)`. The first block depends on the tag alone and is compressed once.
- * @param {string} tag
- * @returns {(...parts: Uint8Array[]) => Uint8Array}
- */
 function tagged(tag) {
   const half = sha256(utf8(tag));
   const first = INITIAL.slice();
@@ -431,12 +310,8 @@ return { sha256, tagged };
 })();
 
 const secp256k1_module = (() => {
-// The curve secp256k1, and signatures by BIP340. For checking only: nothing here is secret, so nothing has to take the
-// same time for every input.
-
 const { bigEndian, concat } = bytes_module;
 const { tagged } = sha256_module;
-
 const P = 2n ** 256n - 2n ** 32n - 977n;
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
 const G = {
@@ -444,12 +319,10 @@ const G = {
   y: 0x483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8n,
 };
 const challengeHash = tagged("BIP0340/challenge");
-
 const mod = (value) => {
   const rest = value % P;
   return rest < 0n ? rest + P : rest;
 };
-
 function power(base, exponent) {
   let [result, square] = [1n, base];
   for (let rest = exponent; rest > 0n; rest >>= 1n) {
@@ -458,8 +331,6 @@ function power(base, exponent) {
   }
   return result;
 }
-
-/** The point with this x and an even y; null where there is none. */
 function liftX(x) {
   if (x >= P) return null;
   const square = mod(x * x * x + 7n);
@@ -467,13 +338,8 @@ function liftX(x) {
   if (mod(y * y) !== square) return null;
   return { x, y: y & 1n ? P - y : y };
 }
-
-/** @param {Uint8Array} address 32 bytes @returns {boolean} whether it is a public key */
 const isOnCurve = (address) => liftX(bigEndian(address)) !== null;
-
-// Points in Jacobian coordinates: (x / z², y / z³); z = 0 is the point at infinity.
 const INFINITY = { x: 1n, y: 1n, z: 0n };
-
 function double({ x, y, z }) {
   if (z === 0n || y === 0n) return INFINITY;
   const yy = mod(y * y);
@@ -482,7 +348,6 @@ function double({ x, y, z }) {
   const x3 = mod(m * m - 2n * s);
   return { x: x3, y: mod(m * (s - x3) - 8n * yy * yy), z: mod(2n * y * z) };
 }
-
 function add(a, b) {
   if (a.z === 0n) return b;
   if (b.z === 0n) return a;
@@ -496,8 +361,6 @@ function add(a, b) {
   const x = mod(r * r - hh * h - 2n * v);
   return { x, y: mod(r * (v - x) - sa * hh * h), z: mod(a.z * b.z * h) };
 }
-
-/** `a * p + b * q`, both at once. */
 function twice(a, p, b, q) {
   const both = add(p, q);
   let sum = INFINITY;
@@ -510,14 +373,6 @@ function twice(a, p, b, q) {
   }
   return sum;
 }
-
-/**
- * Whether a signature of BIP340 over `message` is that of `key`.
- * @param {Uint8Array} key 32 bytes
- * @param {Uint8Array} message
- * @param {Uint8Array} signature 64 bytes
- * @returns {boolean}
- */
 function verifySignature(key, message, signature) {
   if (key.length !== 32 || signature.length !== 64) return false;
   const point = liftX(bigEndian(key));
@@ -534,21 +389,11 @@ return { isOnCurve, verifySignature };
 })();
 
 const address_module = (() => {
-// Addresses as text, read as strictly as something that a person typed: docs/protocol.md, 2.2.
-
 const { decodeBech32m, encodeBech32m } = bech32m_module;
 const { fromHex } = bytes_module;
 const { unreadable } = errors_module;
 const { isOnCurve } = secp256k1_module;
-
-/** @param {string} prefix of the network @param {Uint8Array} address @returns {string} */
 const showAddress = (prefix, address) => encodeBech32m(prefix, address);
-
-/**
- * @param {string} text
- * @param {string} [prefix] the network's; without it any is taken
- * @returns {{prefix: string, bytes: Uint8Array}}
- */
 function readAddress(text, prefix) {
   const address = decodeBech32m(text);
   if (prefix !== undefined && address.prefix !== prefix) {
@@ -558,13 +403,6 @@ function readAddress(text, prefix) {
   if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
-
-/**
- * An address as a page may name it: text, or 64 hex digits.
- * @param {string} text
- * @param {string} prefix
- * @returns {Uint8Array}
- */
 function anyAddress(text, prefix) {
   return /^[0-9a-f]{64}$/.test(text) ? fromHex(text, "address", 32) : readAddress(text, prefix).bytes;
 }
@@ -572,26 +410,12 @@ return { showAddress, readAddress, anyAddress };
 })();
 
 const dom_module = (() => {
-// Elements with text in them. Text from strangers becomes text nodes and attribute values, never markup.
-
-/**
- * @param {string} name
- * @param {string} [text]
- * @param {Node[]} [children]
- * @returns {HTMLElement}
- */
 function element(name, text = "", children = []) {
   const made = document.createElement(name);
   made.textContent = text;
   made.append(...children);
   return made;
 }
-
-/**
- * A list of terms and what they are.
- * @param {[string, string|Node][]} rows
- * @returns {HTMLElement}
- */
 function terms(rows) {
   const parts = rows.flatMap(([term, value]) => {
     const shown = element("dd");
@@ -600,25 +424,12 @@ function terms(rows) {
   });
   return element("dl", "", parts);
 }
-
-/** @param {string} text @returns {HTMLElement} text that is copied letter by letter: ids and addresses */
 const code = (text) => element("code", text);
-
-/** @param {string} id @returns {HTMLElement} */
 const byId = (id) => document.getElementById(id);
-
-/**
- * Shows a verdict where a screen reader says it.
- * @param {HTMLElement} place
- * @param {"proven"|"lied"|"failed"|"checking"} state
- * @param {(string|Node)[]} parts
- */
 function showVerdict(place, state, parts) {
   place.dataset.state = state;
   place.replaceChildren(...parts);
 }
-
-/** @param {number} ms @returns {HTMLElement} a moment in the reader's zone, and exact for machines */
 function moment(ms) {
   const date = new Date(ms);
   const time = element("time", date.toLocaleString());
@@ -629,27 +440,13 @@ return { element, terms, code, byId, showVerdict, moment };
 })();
 
 const targets_module = (() => {
-// Targets, work and the rule of difficulty: docs/protocol.md, 6.4 and 7.5. All 256-bit numbers are BigInts.
-
 const { demand } = errors_module;
-
-/** 2^256: a sum of work has to stay below it. */
 const LIMIT = 1n << 256n;
-
-/** @param {bigint} value above 0 @returns {number} how many bits it has */
 function bitLength(value) {
   const digits = value.toString(16);
   return 4 * digits.length - Math.clz32(Number.parseInt(digits[0], 16)) + 28;
 }
-
-/** @param {number} bits a compact target @returns {string} as in headers of JSON-RPC */
 const showTarget = (bits) => bits.toString(16).padStart(8, "0");
-
-/**
- * The compact form of a value from 1 to 2^256 - 1; bits below its three bytes are cut off.
- * @param {bigint} value
- * @returns {number}
- */
 function compact(value) {
   let size = Math.ceil(bitLength(value) / 8);
   let mantissa = Number(size > 3 ? value >> BigInt(8 * (size - 3)) : value << BigInt(8 * (3 - size)));
@@ -659,11 +456,6 @@ function compact(value) {
   }
   return size * 0x1000000 + mantissa;
 }
-
-/**
- * @param {number} bits
- * @returns {bigint|null} the value of a compact target; null where it is not in normal form
- */
 function decodeTarget(bits) {
   const size = bits >>> 24;
   const mantissa = bits & 0xffffff;
@@ -671,37 +463,21 @@ function decodeTarget(bits) {
   const value = size > 3 ? BigInt(mantissa) << BigInt(8 * (size - 3)) : BigInt(mantissa) >> BigInt(8 * (3 - size));
   return value > 0n && value < LIMIT && compact(value) === bits ? value : null;
 }
-
-/** @param {bigint} target @returns {bigint} the attempts that meeting it takes on average */
 const work = (target) => LIMIT / (target + 1n);
-
-/** @param {number} bits a compact target in normal form @returns {bigint} its work */
 function workOf(bits) {
   const target = decodeTarget(bits);
   demand(target !== null, () => `got the target ${showTarget(bits)}, which is not in normal form`);
   return work(target);
 }
-
-/** @param {bigint} a @param {bigint} b @returns {bigint} their sum, which has to fit 256 bits */
 function addWork(a, b) {
   const sum = a + b;
   demand(sum < LIMIT, () => "the work adds up to more than 256 bits");
   return sum;
 }
-
-/** @param {bigint} a @param {bigint} b above 0 @returns {bigint} rounded down, also where `a` is negative */
 function floorDiv(a, b) {
   const quotient = a / b;
   return a % b < 0n ? quotient - 1n : quotient;
 }
-
-/**
- * The target of a block after one with the target `bits` that came `gap` milliseconds after its own parent.
- * @param {{intervalMs: bigint, halfLifeMs: bigint, powLimitValue: bigint}} network
- * @param {number} bits in normal form
- * @param {bigint} gap
- * @returns {number}
- */
 function stepTarget(network, bits, gap) {
   const capped = gap < network.halfLifeMs ? gap : network.halfLifeMs;
   const exponent = floorDiv((capped - network.intervalMs) * 65536n, network.halfLifeMs);
@@ -714,16 +490,6 @@ function stepTarget(network, bits, gap) {
   if (value > network.powLimitValue) value = network.powLimitValue;
   return compact(value);
 }
-
-/**
- * The target that block `height + 1` has to have.
- * @param {object} network
- * @param {number} height of the block before it
- * @param {number} bits that block's target
- * @param {number} before the time of the block before that
- * @param {number} time that block's time
- * @returns {number}
- */
 function nextTarget(network, height, bits, before, time) {
   return height < 2 ? network.genesisTarget : stepTarget(network, bits, BigInt(time) - BigInt(before));
 }
@@ -731,38 +497,12 @@ return { LIMIT, bitLength, showTarget, compact, decodeTarget, work, workOf, addW
 })();
 
 const header_module = (() => {
-// Headers: docs/protocol.md, 6.1, and what holds of one by itself (7.2, 1 and 2).
-
 const { Reader, bigEndian, isZero } = bytes_module;
 const { ProofError, demand } = errors_module;
 const { sha256, tagged } = sha256_module;
 const { decodeTarget, showTarget } = targets_module;
-
-/** Encoded size of a header. */
 const HEADER_BYTES = 190;
 const sealHash = tagged("cairn/seal");
-
-/**
- * @typedef {object} Header
- * @property {Uint8Array} raw its 190 bytes
- * @property {Uint8Array} id
- * @property {number} version
- * @property {number} height
- * @property {Uint8Array} parent
- * @property {number} time Unix ms
- * @property {number} target in compact form
- * @property {Uint8Array} beneficiary
- * @property {Uint8Array} txsRoot
- * @property {Uint8Array} stateRoot
- * @property {Uint8Array} historyRoot
- * @property {bigint} nonce
- */
-
-/**
- * Reads a header. Heights and times above 2^53 lose digits here; no chain that ends in the present has any.
- * @param {Uint8Array} bytes
- * @returns {Header}
- */
 function readHeader(bytes) {
   const reader = new Reader(bytes, "header");
   const version = reader.u16();
@@ -776,31 +516,14 @@ function readHeader(bytes) {
   const id = headerId(bytes);
   return { raw: bytes, id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce };
 }
-
-/** @param {Uint8Array} raw the 190 bytes of a header @returns {Uint8Array} what a miner works on */
 const headerSeal = (raw) => sealHash(raw.subarray(0, HEADER_BYTES - 8));
-
-/** @param {Uint8Array} raw the 190 bytes of a header @returns {Uint8Array} */
 function headerId(raw) {
   return sha256(sha256(headerSeal(raw), raw.subarray(HEADER_BYTES - 8)));
 }
-
-/**
- * Reads a list of headers without lengths between them.
- * @param {Uint8Array} bytes
- * @param {number} count
- * @returns {Header[]}
- */
 function splitHeaders(bytes, count) {
   const at = (place) => bytes.subarray(place * HEADER_BYTES, (place + 1) * HEADER_BYTES);
   return Array.from({ length: count }, (_, place) => readHeader(at(place)));
 }
-
-/**
- * What holds of a header whatever its parent is; block 0 is exempt.
- * @param {object} network
- * @param {Header} header
- */
 function checkAlone(network, header) {
   const where = `block ${header.height}`;
   demand(!isZero(header.beneficiary), () => `${where} has no beneficiary`);
@@ -811,12 +534,6 @@ function checkAlone(network, header) {
   });
   demand(bigEndian(header.id) <= target, () => `the id of ${where} does not meet its target: nobody worked for it`);
 }
-
-/**
- * The version of a block's rules. Another one is no lie: it may be this page that lacks an upgrade.
- * @param {object} network
- * @param {Header} header
- */
 function checkVersion(network, header) {
   const expected = network.versionAt(header.height);
   if (header.version === expected) return;
@@ -828,35 +545,19 @@ return { HEADER_BYTES, readHeader, headerSeal, headerId, splitHeaders, checkAlon
 })();
 
 const merkle_module = (() => {
-// The Merkle tree of RFC 6962, which is the shape of a block's transactions and of a chain's history.
-
 const { Reader, equal } = bytes_module;
 const { demand } = errors_module;
 const { sha256 } = sha256_module;
-
 const LEAF = Uint8Array.of(0);
 const NODE = Uint8Array.of(1);
-/** More than any block can have of transactions, and any chain of blocks. */
 const MAX_COUNT = 2 ** 48;
-/** The longest way up a tree. */
 const MAX_PATH = 64;
-
-/** @param {Uint8Array} left @param {Uint8Array} right @returns {Uint8Array} */
 const nodeHash = (left, right) => sha256(NODE, left, right);
-
-/** @param {number} count at least 2 @returns {number} the largest power of two below it */
 function split(count) {
   let size = 1;
   while (size * 2 < count) size *= 2;
   return size;
 }
-
-/**
- * On which side the siblings of leaf `index` stand in a tree of `count` leaves, from the leaf upward: true for left.
- * @param {number} index below `count`
- * @param {number} count
- * @returns {boolean[]}
- */
 function siblingSides(index, count) {
   const sides = [];
   for (let [place, rest] = [index, count]; rest > 1; ) {
@@ -867,12 +568,6 @@ function siblingSides(index, count) {
   }
   return sides.reverse();
 }
-
-/**
- * The root over a list of transaction ids.
- * @param {Uint8Array[]} txids
- * @returns {Uint8Array}
- */
 function txsRoot(txids) {
   if (!txids.length) return sha256();
   const root = (from, to) => {
@@ -882,24 +577,11 @@ function txsRoot(txids) {
   };
   return root(0, txids.length);
 }
-
-/**
- * Reads a transaction's place in its block: `count || index || n || hash*`.
- * @param {Reader} reader
- * @returns {{count: bigint, index: bigint, path: Uint8Array[]}}
- */
 function readInclusion(reader) {
   const [count, index] = [reader.u64(), reader.u64()];
   const length = reader.count("hashes", 32, MAX_PATH);
   return { count, index, path: Array.from({ length }, () => reader.take(32)) };
 }
-
-/**
- * Checks that a transaction is at its place in the block with this root.
- * @param {{count: bigint, index: bigint, path: Uint8Array[]}} inclusion
- * @param {Uint8Array} txid
- * @param {Uint8Array} root
- */
 function checkInclusion({ count, index, path }, txid, root) {
   demand(index < count, () => `got place ${index} in a block of ${count} transactions`);
   demand(count <= BigInt(MAX_COUNT), () => `got a block of ${count} transactions, expected at most ${MAX_COUNT}`);
@@ -917,29 +599,14 @@ return { MAX_PATH, nodeHash, split, siblingSides, txsRoot, readInclusion, checkI
 })();
 
 const history_module = (() => {
-// The history of a chain: a Merkle mountain range that sums work and carries difficulty (docs/protocol.md, 6.3).
-
 const { Reader, concat, toBigEndian, bigEndian, u32, u64, equal, toHex } = bytes_module;
 const { demand } = errors_module;
 const { siblingSides } = merkle_module;
 const { tagged } = sha256_module;
 const { addWork, showTarget } = targets_module;
-
-/** Encoded size of a node. */
 const NODE_BYTES = 80;
 const mergeHash = tagged("cairn/mmr");
 const rootHash = tagged("cairn/history");
-
-/**
- * @typedef {object} Node
- * @property {Uint8Array} raw its 80 bytes
- * @property {bigint} work of all its blocks
- * @property {number} lastTime Unix ms
- * @property {number} firstTarget compact
- * @property {number} nextTarget compact: of the block after it
- */
-
-/** @param {Uint8Array} raw 80 bytes @returns {Node} */
 function readNode(raw) {
   const reader = new Reader(raw, "node of the history");
   reader.take(32);
@@ -947,21 +614,11 @@ function readNode(raw) {
   const lastTime = Number(reader.u64());
   return { raw, work, lastTime, firstTarget: reader.u32(), nextTarget: reader.u32() };
 }
-
-/**
- * The leaf of a block.
- * @param {import("./header.js").Header} header
- * @param {bigint} work its own; 0 for block 0
- * @param {number} nextTarget that the block after it has to have
- * @returns {Node}
- */
 function leafOf(header, work, nextTarget) {
   const time = header.raw.subarray(42, 50);
   const raw = concat(header.id, toBigEndian(work), time, u32(header.target), u32(nextTarget));
   return { raw, work, lastTime: header.time, firstTarget: header.target, nextTarget };
 }
-
-/** Two nodes join only where the second goes on as the first demands. */
 function checkJoin(left, right) {
   demand(left.nextTarget === right.firstTarget, () => {
     return `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
@@ -971,53 +628,34 @@ function checkJoin(left, right) {
     return `a part of the history ends at ${right.lastTime} ms, and the part before it at ${left.lastTime} ms`;
   });
 }
-
-/** @param {Node} left @param {Node} right @returns {Node} */
 function merge(left, right) {
   checkJoin(left, right);
   const work = addWork(left.work, right.work);
   const raw = new Uint8Array(NODE_BYTES);
   raw.set(mergeHash(left.raw, right.raw));
   raw.set(toBigEndian(work), 32);
-  // The last time and the next target are those of the second, the first target is that of the first.
   raw.set(right.raw.subarray(64), 64);
   raw.set(left.raw.subarray(72, 76), 72);
   const { lastTime, nextTarget } = right;
   return { raw, work, lastTime, firstTarget: left.firstTarget, nextTarget };
 }
-
-/** The history of the blocks from 0 up to some block, as its peaks: the complete trees, from left to right. */
 class History {
-  /** @param {number} [count] blocks @param {Node[]} [peaks] one for each bit set in `count`, the greatest first */
   constructor(count = 0, peaks = []) {
     this.count = count;
     this.peaks = peaks;
   }
-
-  /** @returns {History} one that grows by itself */
   clone() {
     return new History(this.count, this.peaks.slice());
   }
-
-  /** @returns {Node|undefined} the last peak */
   get last() {
     return this.peaks[this.peaks.length - 1];
   }
-
-  /** @returns {bigint} the work of all blocks */
   get work() {
     return this.peaks.reduce((sum, peak) => addWork(sum, peak.work), 0n);
   }
-
-  /**
-   * Appends a complete tree of `size` blocks, a power of two that divides the number of blocks before.
-   * @param {Node} node
-   * @param {number} [size]
-   */
   append(node, size = 1) {
     if (this.last) checkJoin(this.last, node);
     let [tree, length] = [node, size];
-    // A peak of the same size stands last exactly where that bit of the number of blocks is set.
     while (Math.floor(this.count / length) % 2 === 1) {
       tree = merge(this.peaks.pop(), tree);
       this.count -= length;
@@ -1026,24 +664,12 @@ class History {
     this.peaks.push(tree);
     this.count += length;
   }
-
-  /** @returns {Uint8Array} `history_root` of the block after these */
   root() {
     if (!this.count) return new Uint8Array(32);
     const whole = this.peaks.reduceRight((right, left) => (right ? merge(left, right) : left), null);
     return rootHash(u64(this.count), whole.raw);
   }
 }
-
-/**
- * Checks that a leaf stands at `height` in the history that `root` commits to.
- * @param {Node} leaf
- * @param {number} height
- * @param {Node[]} siblings from the leaf upward
- * @param {number} count blocks in that history
- * @param {Uint8Array} root
- * @returns {bigint} the work of all blocks before it
- */
 function checkPlace(leaf, height, siblings, count, root) {
   demand(height < count, () => `block ${height} is not below block ${count}`);
   const sides = siblingSides(height, count);
@@ -1064,31 +690,17 @@ return { NODE_BYTES, readNode, leafOf, merge, History, checkPlace };
 })();
 
 const accounts_module = (() => {
-// The tree of accounts and proofs of what an address has, or that it has no account (docs/protocol.md, 5.1 and 5.2).
-
 const { Reader, compare, concat, equal, isZero, u64 } = bytes_module;
 const { demand, unreadable } = errors_module;
 const { nodeHash } = merkle_module;
 const { sha256, tagged } = sha256_module;
-
-/** The longest proof: a leaf and a path of 64. */
 const MAX_ACCOUNT_PROOF_BYTES = 4096;
 const LEAF = Uint8Array.of(0);
 const MISSING = new Uint8Array(32);
 const MAX_AMOUNT = 2n ** 53n - 1n;
 const stateHash = tagged("cairn/state");
-
-/** @param {bigint} count of leaves, at least 1 @returns {number} the least d with 2^d >= count */
 const depthOf = (count) => (count <= 1n ? 0 : (count - 1n).toString(2).length);
-
-/** @param {Uint8Array} leaf its 80 bytes @returns {Uint8Array} */
 const leafHash = (leaf) => sha256(LEAF, leaf);
-
-/**
- * The root over all leaves of a state.
- * @param {Uint8Array[]} leaves 80 bytes each, in order of creation, the sentinel first
- * @returns {Uint8Array}
- */
 function stateRoot(leaves) {
   let level = leaves.map(leafHash);
   let size = 2 ** depthOf(BigInt(leaves.length));
@@ -1097,19 +709,11 @@ function stateRoot(leaves) {
   }
   return stateHash(u64(leaves.length), level[0]);
 }
-
-/**
- * The state after block 0.
- * @param {{address: Uint8Array, amount: bigint}[]} allocations ascending by address
- * @returns {Uint8Array} its root
- */
 function stateRootOf(allocations) {
   const all = [{ address: MISSING, amount: 0n }, ...allocations];
   const next = (place) => all[place + 1]?.address ?? MISSING;
   return stateRoot(all.map(({ address, amount }, place) => concat(address, next(place), u64(amount), u64(0))));
 }
-
-/** Reads `count || index || leaf || n || sibling*`. */
 function readProof(bytes) {
   const reader = new Reader(bytes, "account proof");
   const [count, index, leaf] = [reader.u64(), reader.u64(), reader.take(80)];
@@ -1121,8 +725,6 @@ function readProof(bytes) {
   if (balance > MAX_AMOUNT) throw unreadable(`the leaf has the balance ${balance}, expected at most ${MAX_AMOUNT}`);
   return { count, index, leaf, path, address, next, balance, nonce };
 }
-
-/** Checks that the leaf is where the proof says, in a state with this root. */
 function checkPath({ count, index, leaf, path }, root) {
   demand(index < count, () => `got leaf ${index} of ${count} accounts`);
   demand(path.length === depthOf(count), () => {
@@ -1134,14 +736,6 @@ function checkPath({ count, index, leaf, path }, root) {
   });
   demand(equal(stateHash(u64(count), hash), root), () => "its path leads to another state root");
 }
-
-/**
- * What a proof shows about an address under a state root.
- * @param {Uint8Array} bytes
- * @param {Uint8Array} address
- * @param {Uint8Array} root
- * @returns {{balance: bigint, nonce: bigint}|null} null where it shows that there is no account
- */
 function checkAccount(bytes, address, root) {
   demand(bytes.length <= MAX_ACCOUNT_PROOF_BYTES, () => {
     return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
@@ -1158,28 +752,11 @@ return { MAX_ACCOUNT_PROOF_BYTES, leafHash, stateRoot, stateRootOf, checkAccount
 })();
 
 const upgrades_module = (() => {
-// Rules that begin at a height: docs/protocol.md, 8.1. To a light client an upgrade is the version of headers from there
-// on; the rules of headers and of difficulty never change.
-
 const { Reader, concat, u64, utf8 } = bytes_module;
 const { demand } = errors_module;
 const { tagged } = sha256_module;
-
 const rulesHash = tagged("cairn/rules");
 const MAX_UPGRADES = 256;
-
-/**
- * @typedef {object} Upgrade what is not changed is undefined
- * @property {bigint} height @property {string} name
- * @property {bigint} [maxBlockBytes] @property {bigint} [maxNewAccounts] @property {bigint} [accountPrice]
- * @property {string} [feature]
- */
-
-/**
- * Reads upgrades, one after the other, each as it is hashed.
- * @param {Uint8Array} bytes
- * @returns {Upgrade[]}
- */
 function readUpgrades(bytes) {
   const reader = new Reader(bytes, "list of upgrades");
   const text = (most) => String.fromCharCode(...reader.take(reader.count("bytes", 1, most)));
@@ -1197,13 +774,9 @@ function readUpgrades(bytes) {
   }
   return upgrades;
 }
-
-/** @param {{maxBlockBytes?: bigint, maxNewAccounts?: bigint, accountPrice?: bigint}} rules @returns {boolean} */
 function inBounds({ maxBlockBytes = 42_000n, maxNewAccounts = 1024n, accountPrice = 0n }) {
   return maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n;
 }
-
-/** @param {Upgrade[]} upgrades refuses a list that no network may have */
 function checkUpgrades(upgrades) {
   let before = 2n;
   for (const upgrade of upgrades) {
@@ -1217,13 +790,6 @@ function checkUpgrades(upgrades) {
     before = height;
   }
 }
-
-/**
- * The versions of headers: each with the height from which on it is demanded.
- * @param {Uint8Array} genesisId
- * @param {Upgrade[]} upgrades
- * @returns {{from: bigint, version: number}[]}
- */
 function versionsOf(genesisId, upgrades) {
   const field = (value = "") => {
     const bytes = typeof value === "string" ? utf8(value) : u64(value);
@@ -1241,9 +807,6 @@ return { readUpgrades, inBounds, checkUpgrades, versionsOf };
 })();
 
 const network_module = (() => {
-// A network: its parameters, block 0 and genesis id (docs/protocol.md, chapter 8), and the versions of its upgrades (8.1).
-// The genesis id binds every parameter, so parameters from anywhere may be used once they lead to the trusted id.
-
 const { Reader, compare, concat, equal, isZero, toHex, u32, u64, utf8 } = bytes_module;
 const { demand } = errors_module;
 const { headerId, readHeader } = header_module;
@@ -1254,25 +817,10 @@ const { isOnCurve } = secp256k1_module;
 const { tagged } = sha256_module;
 const { decodeTarget, showTarget } = targets_module;
 const { checkUpgrades, inBounds, versionsOf } = upgrades_module;
-
-/** The most money that ever exists, in pebbles. */
 const MAX_AMOUNT = 2n ** 53n - 1n;
 const chainHash = tagged("cairn/chain");
-/** The numbers of the parameters, in the order in which they are hashed. */
 const NUMBERS = ["intervalMs", "halfLifeMs", "maxFutureMs", "maxBlockBytes", "maxNewAccounts", "accountPrice",
   "subsidy", "halving", "genesisTime"];
-
-/**
- * @typedef {object} Params
- * @property {string} name @property {string} prefix of addresses
- * @property {bigint} intervalMs @property {bigint} halfLifeMs @property {bigint} maxFutureMs
- * @property {bigint} maxBlockBytes @property {bigint} maxNewAccounts @property {bigint} accountPrice
- * @property {bigint} subsidy @property {bigint} halving @property {bigint} genesisTime
- * @property {number} powLimit @property {number} genesisTarget
- * @property {{address: Uint8Array, amount: bigint}[]} allocations
- */
-
-/** @param {Params} params @returns {Uint8Array} their one encoding */
 function encodeParams(params) {
   const text = (value) => concat(u64(utf8(value).length), utf8(value));
   const numbers = NUMBERS.map((name) => u64(params[name]));
@@ -1280,8 +828,6 @@ function encodeParams(params) {
   return concat(text(params.name), text(params.prefix), ...numbers, u32(params.powLimit), u32(params.genesisTarget),
     u64(allocations.length), ...allocations);
 }
-
-/** @param {Uint8Array} bytes @returns {Params} */
 function readParams(bytes) {
   const reader = new Reader(bytes, "network");
   const text = (most) => String.fromCharCode(...reader.take(reader.count("characters", 1, most)));
@@ -1294,16 +840,11 @@ function readParams(bytes) {
   reader.end();
   return params;
 }
-
-/** What is issued as subsidies from the first block on, at most. */
 function issued({ subsidy, halving }) {
   let sum = 0n;
   for (let k = 0n; k < 64n && subsidy >> k > 0n && sum <= MAX_AMOUNT; k += 1n) sum += (subsidy >> k) * halving;
-  // Block 0 has none.
   return sum - subsidy;
 }
-
-/** Refuses parameters that no network may have. */
 function checkParams(params) {
   const say = (what) => () => `the network's parameters: ${what}`;
   const { intervalMs, halfLifeMs, halving, allocations } = params;
@@ -1325,19 +866,11 @@ function checkParams(params) {
   });
   demand(money <= MAX_AMOUNT, say("allocations and subsidies are more than 2^53 - 1 pebbles"));
 }
-
-/** The bytes of block 0's header. */
 function genesisHeader(params) {
   return concat(Uint8Array.of(1, 0), u64(0), chainHash(encodeParams(params)), u64(params.genesisTime),
     u32(params.genesisTarget), new Uint8Array(32), txsRoot([]), stateRootOf(params.allocations), new Uint8Array(32),
     u64(0));
 }
-
-/**
- * The network of some parameters; refuses those that make none.
- * @param {Params} params
- * @param {import("./upgrades.js").Upgrade[]} [upgrades]
- */
 function makeNetwork(params, upgrades = []) {
   checkParams(params);
   const raw = genesisHeader(params);
@@ -1356,13 +889,6 @@ function makeNetwork(params, upgrades = []) {
     versionAt,
   };
 }
-
-/**
- * The network of parameters that somebody gave, if they lead to the id that is trusted.
- * @param {Uint8Array} bytes
- * @param {string} genesisId in hex
- * @param {import("./upgrades.js").Upgrade[]} [upgrades]
- */
 function networkOf(bytes, genesisId, upgrades = []) {
   const network = makeNetwork(readParams(bytes), upgrades);
   demand(network.genesisId === genesisId, () => {
@@ -1370,28 +896,18 @@ function networkOf(bytes, genesisId, upgrades = []) {
   }, "genesis");
   return network;
 }
-
-/** @param {object} network @param {Uint8Array} id @returns {boolean} whether it is block 0's */
 const isGenesis = (network, id) => equal(network.genesis.id, id);
 return { MAX_AMOUNT, NUMBERS, encodeParams, readParams, makeNetwork, networkOf, isGenesis };
 })();
 
 const text_module = (() => {
-// How amounts, numbers of hashes, ages and text from strangers are shown.
-
 const { unreadable } = errors_module;
-
-/** Pebbles in a CRN. */
 const PEBBLES = 100_000_000n;
 const MAX_AMOUNT = 2n ** 53n - 1n;
-
-/** @param {bigint} pebbles @returns {string} exact, as CRN */
 function showAmount(pebbles) {
   const rest = (pebbles % PEBBLES).toString().padStart(8, "0").replace(/0+$/, "");
   return rest ? `${pebbles / PEBBLES}.${rest}` : `${pebbles / PEBBLES}`;
 }
-
-/** @param {string} text CRN with up to eight decimals @returns {bigint} pebbles */
 function readAmount(text) {
   const parts = /^([0-9]{1,9})(?:\.([0-9]{1,8}))?$/.exec(text);
   if (!parts) throw unreadable("expected an amount such as 1.5, with up to eight decimals");
@@ -1399,16 +915,12 @@ function readAmount(text) {
   if (amount > MAX_AMOUNT) throw unreadable(`got ${text} CRN, expected at most ${showAmount(MAX_AMOUNT)}`);
   return amount;
 }
-
-/** @param {bigint|number} hashes @returns {string} in short: `812`, `8.1 × 10^12` */
 function approximate(hashes) {
   const number = Number(hashes);
   if (number < 10_000) return String(Math.round(number));
   const [mantissa, exponent] = number.toExponential(1).split("e+");
   return `${mantissa} × 10^${exponent}`;
 }
-
-/** @param {number} ms @returns {string} in its largest whole unit */
 function showAge(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   if (seconds < 120) return `${seconds} s`;
@@ -1416,27 +928,12 @@ function showAge(ms) {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
-
-/** Control characters, and those that hide or reorder text (bidirectional marks, zero width, tags, line separators). */
 const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
-
-/**
- * Text from strangers that can be shown beside other text: what would hide or reorder it is written out.
- * @param {string} text
- * @param {number} [most] characters of it
- * @returns {string}
- */
 function inert(text, most = 512) {
   const letters = [...text.slice(0, 2 * most)].slice(0, most).join("");
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
   return letters.length < text.length ? `${shown}…` : shown;
 }
-
-/**
- * A memo as text; null where it is no UTF-8.
- * @param {Uint8Array} bytes
- * @returns {string|null}
- */
 function memoText(bytes) {
   try {
     return inert(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -1449,24 +946,17 @@ return { showAmount, readAmount, approximate, showAge, inert, memoText };
 })();
 
 const network_file_module = (() => {
-// A network's file, as in genesis/: the few kinds of lines of TOML that such a file has, and nothing beyond them.
-
 const { readAddress } = address_module;
 const { ProofError, unreadable } = errors_module;
 const { makeNetwork } = network_module;
 const { readAmount } = text_module;
-
-/** The longest file that is looked at. */
 const MAX_NETWORK_FILE = 1 << 20;
 const U64 = 2n ** 64n;
-
 const NUMBERS = { interval_ms: "intervalMs", half_life_ms: "halfLifeMs", max_future_ms: "maxFutureMs",
   max_block_bytes: "maxBlockBytes", max_new_accounts: "maxNewAccounts", halving: "halving", genesis_time: "genesisTime" };
 const AMOUNTS = { account_price: "accountPrice", subsidy: "subsidy" };
 const TARGETS = { pow_limit: "powLimit", genesis_target: "genesisTarget" };
 const TEXTS = { name: "name", prefix: "prefix" };
-
-/** A value: a string without escapes, an integer, `true`, `false` or a list, of which only `[]` has a meaning here. */
 function readValue(text) {
   const string = /^"([^"\\\u0000-\u001f]*)"/.exec(text);
   if (string) return [string[1], text.slice(string[0].length)];
@@ -1476,8 +966,6 @@ function readValue(text) {
   if (other) return [null, text.slice(other[0].length)];
   throw unreadable("expected a string, a whole number, true, false or a list");
 }
-
-/** The tables of a file, in order: the first has no name. */
 function readTables(text) {
   const tables = [{ name: "", fields: new Map() }];
   text.split(/\r?\n/).forEach((line, place) => {
@@ -1492,7 +980,6 @@ function readTables(text) {
   });
   return tables;
 }
-
 function readLine(tables, content) {
   const table = /^\[(\[)?([a-z]+)\]\]?\s*(#.*)?$/.exec(content);
   if (table) {
@@ -1507,23 +994,18 @@ function readLine(tables, content) {
   if (fields.has(pair[1])) throw unreadable(`the field ${pair[1]} is there twice`);
   fields.set(pair[1], value);
 }
-
 function number(value, name) {
   if (typeof value !== "bigint" || value >= U64) throw unreadable(`the field ${name} is missing or no whole number`);
   return value;
 }
-
 function string(value, name) {
   if (typeof value !== "string") throw unreadable(`the field ${name} is missing or no string`);
   return value;
 }
-
 function target(value, name) {
   if (!/^[0-9a-f]{8}$/.test(string(value, name))) throw unreadable(`the field ${name} is no target of 8 hex digits`);
   return Number.parseInt(value, 16);
 }
-
-/** The parameters in the table without a name. */
 function readParams(fields) {
   const params = {};
   const take = (names, read) => Object.entries(names).forEach(([name, field]) => {
@@ -1538,7 +1020,6 @@ function readParams(fields) {
   for (const name of fields.keys()) throw unreadable(`the network's file has the unknown field ${name}`);
   return params;
 }
-
 function readUpgrade(fields) {
   const optional = (name, read) => (fields.has(name) ? read(fields.get(name), name) : undefined);
   return {
@@ -1550,12 +1031,6 @@ function readUpgrade(fields) {
     feature: optional("feature", string),
   };
 }
-
-/**
- * The network of a file.
- * @param {string} text
- * @returns {ReturnType<typeof makeNetwork>}
- */
 function readNetworkFile(text) {
   if (text.length > MAX_NETWORK_FILE) {
     throw unreadable(`the network's file has ${text.length} characters, expected at most ${MAX_NETWORK_FILE}`);
@@ -1576,39 +1051,20 @@ return { MAX_NETWORK_FILE, readNetworkFile };
 })();
 
 const shapes_module = (() => {
-// JSON from strangers: its length before it is read, and the type of each field before it is used.
-
 const { failure, unreadable } = errors_module;
-
-/**
- * @param {string} text
- * @param {number} most characters
- * @param {string} what the name of it, for errors
- * @returns {object} never an array, never null
- */
 function readJson(text, most, what) {
   if (text.length > most) throw unreadable(`the ${what} has ${text.length} characters, expected at most ${most}`);
   let value;
   try {
     value = JSON.parse(text);
   } catch (error) {
-    // A document that is nested too deeply ends in a RangeError, any other in a SyntaxError.
     if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error;
     throw unreadable(`the ${what} is no JSON`);
   }
   if (!isObject(value)) throw unreadable(`the ${what} is no JSON object`);
   return value;
 }
-
-/** @param {unknown} value @returns {boolean} whether it has named fields */
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-
-/**
- * A field of an object: its own, never one of a prototype.
- * @param {object} object
- * @param {string} name
- * @param {"string"|"number"|"object"} type a number is an integer from 0 to 2^53 - 1
- */
 function field(object, name, type) {
   const value = isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
   const right = type === "number" ? Number.isSafeInteger(value) && value >= 0
@@ -1617,12 +1073,6 @@ function field(object, name, type) {
   if (!right) throw failure(`the field ${name} is missing or no ${type}`, "decode");
   return value;
 }
-
-/**
- * @param {object} object
- * @param {string} name
- * @returns {string|null} the text of a field that may be null or missing
- */
 function optionalText(object, name) {
   const value = isObject(object) && Object.hasOwn(object, name) ? object[name] : null;
   return value === null || value === undefined ? null : field(object, name, "string");
@@ -1631,9 +1081,6 @@ return { readJson, isObject, field, optionalText };
 })();
 
 const networks_module = (() => {
-// The networks that this page knows, and how the parameters of another are found out. Parameters are believed only once
-// they lead to the genesis id that the visitor trusts, so it does not matter who gives them.
-
 const { readAddress } = address_module;
 const { fromHex } = bytes_module;
 const { ProofError, failure } = errors_module;
@@ -1641,7 +1088,6 @@ const { readHeader } = header_module;
 const { makeNetwork, networkOf } = network_module;
 const { optionalText, readJson } = shapes_module;
 const { readUpgrades } = upgrades_module;
-
 const PUBLIC = {
   intervalMs: 30_000n, halfLifeMs: 3_600_000n, maxFutureMs: 60_000n, maxBlockBytes: 1_048_576n, maxNewAccounts: 1_024n,
   accountPrice: 1_000_000n, subsidy: 500_000_000n, halving: 4_204_800n, genesisTime: 1_793_491_200_000n,
@@ -1652,7 +1098,6 @@ const LOCAL = {
   accountPrice: 100_000n, subsidy: 5_000_000_000n, halving: 100_000n, genesisTime: 1_793_491_200_000n,
   powLimit: 0x1e3fffff, genesisTarget: 0x1e1fffff,
 };
-/** The development keys of local networks, ascending. */
 const DEVELOPERS = [
   "lcrn1q3krrqw8udczg6wc6aa4ut7gs926sz29gl7x5m9l6lfm3606vnaszxku58",
   "lcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjqq7x9pf",
@@ -1666,21 +1111,12 @@ const DEVELOPERS = [
   "lcrn17my98u9aw4fu6cj484760zwcrvxx9x2wnape0npz2sddeyc89v4qf2qgsn",
 ];
 const FAUCET = "tcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjq5hjyy8";
-
 const allocations = (texts, amount) => texts.map((text) => ({ address: readAddress(text).bytes, amount }));
-
-/** @returns {import("./network.js").Params[]} those of the networks that ship with the node's program */
 const shippedParams = () => [
   { ...PUBLIC, name: "main", prefix: "crn", allocations: [] },
   { ...PUBLIC, name: "test", prefix: "tcrn", allocations: allocations([FAUCET], 1_000_000_000_000_000n) },
   { ...LOCAL, name: "local", prefix: "lcrn", allocations: allocations(DEVELOPERS, 100_000_000_000_000n) },
 ];
-
-/**
- * A network that this page knows by itself.
- * @param {string} genesisId
- * @param {bigint} [genesisTime] of block 0: `testnet.sh` stamps a local network anew
- */
 function shippedNetwork(genesisId, genesisTime) {
   for (const params of shippedParams()) {
     for (const time of new Set([params.genesisTime, genesisTime ?? params.genesisTime])) {
@@ -1690,24 +1126,11 @@ function shippedNetwork(genesisId, genesisTime) {
   }
   return null;
 }
-
-/**
- * The network of a document with parameters and upgrades in hex, as the page's own server gives it.
- * @param {string} text
- * @param {string} genesisId
- */
 function describedNetwork(text, genesisId) {
   const document = readJson(text, 1 << 21, "description of the network");
   const bytes = (name) => fromHex(optionalText(document, name) ?? "", name, 0, 1 << 20);
   return networkOf(bytes("params"), genesisId, readUpgrades(bytes("upgrades")));
 }
-
-/**
- * Finds the network of a trusted genesis id.
- * @param {string} genesisId
- * @param {{describe?: () => Promise<string>, block0?: () => Promise<Uint8Array>}} sources a description, and the header
- *   of block 0, as anybody gives them
- */
 async function findNetwork(genesisId, { describe, block0 }) {
   for (const source of [
     async () => describedNetwork(await describe(), genesisId),
@@ -1718,7 +1141,6 @@ async function findNetwork(genesisId, { describe, block0 }) {
       const network = await source();
       if (network) return network;
     } catch (error) {
-      // What cannot be had here, or is of another network, may be had from the next source.
       if (!(error instanceof ProofError || error instanceof TypeError || error instanceof RangeError)) throw error;
     }
   }
@@ -1728,36 +1150,17 @@ return { shippedParams, shippedNetwork, describedNetwork, findNetwork };
 })();
 
 const chain_module = (() => {
-// Going from a block to its child, checked as a full node checks headers: docs/protocol.md, 7.2.
-
 const { equal, toHex } = bytes_module;
 const { ProofError, demand } = errors_module;
 const { checkAlone, checkVersion } = header_module;
 const { leafOf } = history_module;
 const { nextTarget, showTarget, workOf } = targets_module;
-
-/** @param {object} network @param {number} now Unix ms */
 function checkTime(network, header, now) {
   const latest = now + Number(network.maxFutureMs);
   if (header.time <= latest) return;
   const text = `block ${header.height} is from the future: got ${header.time} ms, expected at most ${latest}`;
   throw new ProofError(text, "early", "time-ahead");
 }
-
-/**
- * The tip of a chain that is walked header by header: the last header, and the history up to and including it.
- * @typedef {object} Walk
- * @property {import("./header.js").Header} tip
- * @property {import("./history.js").History} history
- */
-
-/**
- * Goes on to a child; `walk` is changed.
- * @param {object} network
- * @param {Walk} walk
- * @param {import("./header.js").Header} header
- * @param {number} now Unix ms
- */
 function follow(network, walk, header, now) {
   const { tip, history } = walk;
   const where = `block ${header.height}`;
@@ -1782,17 +1185,9 @@ return { follow };
 })();
 
 const difficulty_bounds_module = (() => {
-// What a tree of blocks that nobody looked into may say of its targets, time and work: docs/protocol.md, 10.3.
-
 const { demand } = errors_module;
 const { LIMIT, bitLength, decodeTarget, showTarget, stepTarget, work, workOf } = targets_module;
-
 const ONE = 1n << 32n;
-
-/**
- * @param {bigint} value above 0
- * @returns {bigint} its binary logarithm in units of 2^-32
- */
 function logarithm(value) {
   const bits = bitLength(value);
   let mantissa = bits > 64 ? value >> BigInt(bits - 64) : value << BigInt(64 - bits);
@@ -1806,30 +1201,21 @@ function logarithm(value) {
   }
   return BigInt(bits - 1) * ONE + result;
 }
-
 const max = (a, b) => (a > b ? a : b);
 const min = (a, b) => (a < b ? a : b);
-
-/** The bounds of a network; the same targets come again and again, so their logarithms are kept. */
 class DifficultyBounds {
   #logarithms = new Map();
-
-  /** @param {{intervalMs: bigint, halfLifeMs: bigint, powLimitValue: bigint}} network */
   constructor(network) {
     this.network = network;
     this.least = work(network.powLimitValue);
     this.rho = (network.intervalMs * ONE) / network.halfLifeMs;
     this.sigma = this.rho + (1n << 21n);
   }
-
-  /** The least work of n blocks of which the first has the target `first`. */
   falling(first, n) {
     let [sum, j] = [0n, 0n];
     for (let each = work(first); j < n && each > this.least; j += 1n, each >>= 1n) sum += each;
     return sum + (n - j) * this.least;
   }
-
-  /** The least work of n blocks after which the target `next` is demanded. */
   rising(next, n) {
     let [sum, counted] = [0n, 0n];
     for (let g = 1n, each = work(next) >> 1n; counted < n && each > this.least; g += 1n, each >>= 1n) {
@@ -1839,7 +1225,6 @@ class DifficultyBounds {
     }
     return sum + (n - counted) * this.least;
   }
-
   #log(bits) {
     let found = this.#logarithms.get(bits);
     if (found === undefined) {
@@ -1848,32 +1233,17 @@ class DifficultyBounds {
     }
     return found;
   }
-
-  /**
-   * @param {number} first compact @param {number} next compact @param {bigint} n blocks @param {bigint} time ms
-   * @returns {{work: bigint, easier: bigint, harder: bigint}} the least work, and how far the target may move
-   */
   of(first, next, n, time) {
     const least = max(this.falling(decodeTarget(first), n), this.rising(decodeTarget(next), n));
     const octaves = min((time * ONE) / this.network.halfLifeMs, n * ONE);
     return { work: least, easier: octaves - n * this.rho + (n << 20n), harder: -n * this.sigma };
   }
-
-  /** Refuses a target that no block may have. */
   #checkTarget(bits, what) {
     const value = decodeTarget(bits);
     demand(value !== null && value <= this.network.powLimitValue, () => {
       return `${what} has the target ${showTarget(bits)}, which is not in normal form or above the network's limit`;
     });
   }
-
-  /**
-   * Refuses a tree that is not plausible.
-   * @param {import("./history.js").Node} node
-   * @param {number} start the height of its first block
-   * @param {number} size how many blocks it has
-   * @param {number} before the time of the block before it
-   */
   check(node, start, size, before) {
     const what = `the tree of ${size} blocks from block ${start} on`;
     this.#checkTarget(node.firstTarget, what);
@@ -1889,8 +1259,6 @@ class DifficultyBounds {
     demand(change <= bounds.easier, () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`);
     demand(change >= bounds.harder, () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`);
   }
-
-  /** A single block shows everything but its header: its work and the next target follow. */
   #checkOne(node, height, before) {
     const gap = BigInt(node.lastTime) - BigInt(before);
     demand(gap > 0n, () => `block ${height} is not later than the one before it`);
@@ -1906,33 +1274,17 @@ return { logarithm, DifficultyBounds };
 })();
 
 const samples_module = (() => {
-// Which blocks a light proof has to open: docs/protocol.md, 10.4 (FlyClient's sampling, by work, denser towards the tip).
-
 const { bigEndian, u64 } = bytes_module;
 const { demand } = errors_module;
 const { tagged } = sha256_module;
-
-/** Samples of each octave where the verifier drew the random bytes, and in a receipt, whose maker had the tip alone. */
 const SAMPLES = 56;
 const RECEIPT_SAMPLES = 96;
-/** Headers below the tip that come whole. */
 const TAIL = 512;
 const MAX_OCTAVES = 64;
 const seedHash = tagged("cairn/sample");
 const offsetHash = tagged("cairn/offset");
-
-/** @param {Uint8Array} tip @param {Uint8Array} random 32 bytes @returns {Uint8Array} */
 const sampleSeed = (tip, random) => seedHash(tip, random);
-
-/** @param {Uint8Array} seed @param {number} octave @param {number} sample @returns {bigint} before it is fitted */
 const rawOffset = (seed, octave, sample) => bigEndian(offsetHash(seed, u64(octave), u64(sample)));
-
-/**
- * The octaves of work, from the first half of a chain towards its tail.
- * @param {bigint} total the work of the chain
- * @param {bigint} history the work of what lies before the tail
- * @returns {{octave: number, low: bigint, length: bigint}[]}
- */
 function octaves(total, history) {
   const found = [];
   for (let i = 1; ; i += 1) {
@@ -1944,15 +1296,6 @@ function octaves(total, history) {
     found.push({ octave: i, low, length: high - low });
   }
 }
-
-/**
- * The offsets of work that have to be shown.
- * @param {Uint8Array} seed
- * @param {bigint} total
- * @param {bigint} history
- * @param {number} each samples in each octave
- * @returns {bigint[]}
- */
 function offsets(seed, total, history, each) {
   return octaves(total, history).flatMap(({ octave, low, length }) => {
     return Array.from({ length: each }, (_, j) => low + (rawOffset(seed, octave, j) % length));
@@ -1962,18 +1305,8 @@ return { SAMPLES, RECEIPT_SAMPLES, TAIL, sampleSeed, rawOffset, octaves, offsets
 })();
 
 const marks_module = (() => {
-// How much was mined when, as far as a verifier knows: to notice a chain on which hardly anybody mines any more.
-
 const HOUR_MS = 3_600_000;
 const HOURS = 26;
-
-/** @typedef {{time: number, work: bigint}} Moment a block's time, and all work up to it */
-
-/**
- * Of ascending moments, the tip's last, what is worth remembering: for each hour of the last day the last before it.
- * @param {Moment[]} moments
- * @returns {Moment[]}
- */
 function marksOf(moments) {
   const tip = moments[moments.length - 1];
   const kept = [];
@@ -1984,14 +1317,6 @@ function marksOf(moments) {
   }
   return kept;
 }
-
-/**
- * The work of an hour on average over the last `ago` milliseconds before `now`, or since the first moment.
- * @param {Moment[]} marks
- * @param {number} now
- * @param {number} ago
- * @returns {{hourly: number, hours: number}}
- */
 function workRate(marks, now, ago) {
   const before = marks.filter((mark) => mark.time <= now - ago);
   const from = before.length ? before[before.length - 1] : marks[0];
@@ -2002,8 +1327,6 @@ return { HOUR_MS, marksOf, workRate };
 })();
 
 const verified_tip_module = (() => {
-// What a verifier knows after a proof, keeps, and goes on from: docs/protocol.md, 10.5.
-
 const { concat, equal, toHex } = bytes_module;
 const { follow } = chain_module;
 const { ProofError, demand } = errors_module;
@@ -2012,73 +1335,42 @@ const { History, NODE_BYTES, readNode } = history_module;
 const { HOUR_MS, marksOf, workRate } = marks_module;
 const { TAIL } = samples_module;
 const { workOf } = targets_module;
-
-/** Blocks, and times the work of one, that lie above the block an account is read from. */
 const BURIAL = 6;
-/** A last hour with less than one part in this many of an average hour's work is suspicious. */
 const SLOW = 4;
-/** The version of what is kept. */
 const KEPT_VERSION = 1;
-
-/** A tip whose work was proven, the last headers up to it, and the history up to and including it. */
 class VerifiedTip {
-  /**
-   * @param {{headers: import("./header.js").Header[], history: History, moments: import("./marks.js").Moment[],
-   *   samples: number}} parts headers ascending, the tip last
-   */
   constructor({ headers, history, moments, samples }) {
     this.headers = headers.slice(-(TAIL + 1));
     this.history = history;
     this.marks = marksOf(moments);
-    /** Samples that were checked; 0 when every header was. */
     this.samples = samples;
     this.work = history.work;
   }
-
-  /** @param {object} network @returns {VerifiedTip} block 0, which everybody knows */
   static genesis(network) {
     const history = new History();
     history.append(network.genesisLeaf);
     const moments = [{ time: network.genesis.time, work: 0n }];
     return new VerifiedTip({ headers: [network.genesis], history, moments, samples: 0 });
   }
-
-  /** @returns {import("./header.js").Header} */
   get tip() {
     return this.headers[this.headers.length - 1];
   }
-
-  /** @returns {string} its id in hex */
   get id() {
     return toHex(this.tip.id);
   }
-
-  /** @returns {number} */
   get height() {
     return this.tip.height;
   }
-
-  /** @param {number} height @returns {import("./header.js").Header|undefined} if it is one of the last */
   headerAt(height) {
     return this.headers[height - this.headers[0].height];
   }
-
-  /** @param {import("./header.js").Header} header one of these @returns {bigint} */
   ownWork(header) {
     return header.height === 0 ? 0n : workOf(header.target);
   }
-
-  /** @param {number} height of one of the last headers @returns {bigint} the work of all blocks above it */
   workAbove(height) {
     const above = this.headers.slice(height - this.headers[0].height + 1);
     return above.reduce((sum, header) => sum + this.ownWork(header), 0n);
   }
-
-  /**
-   * The block that accounts are read from: one `stateRoot` can be faked for one block's work, so enough has to lie above.
-   * Where there is no such block: the one six below the tip, or the tip of a shorter chain, and `buried` is false.
-   * @returns {{header: import("./header.js").Header, buried: boolean}}
-   */
   settled() {
     if (this.height === 0) return { header: this.tip, buried: true };
     const mean = this.work / BigInt(this.height);
@@ -2091,11 +1383,6 @@ class VerifiedTip {
     }
     return { header: this.headerAt(this.height - BURIAL) ?? this.tip, buried: false };
   }
-
-  /**
-   * @param {number} now Unix ms
-   * @returns {number|null} how many times more work an hour of the last day had than the last hour, if that is too many
-   */
   slowed(now) {
     const moment = Math.max(now, this.tip.time);
     const late = this.headers.filter((header) => header.time > moment - HOUR_MS);
@@ -2105,15 +1392,6 @@ class VerifiedTip {
     const day = workRate(this.marks, moment, 24 * HOUR_MS);
     return day.hours >= 2 && hour * SLOW < day.hourly ? day.hourly / Math.max(1, hour) : null;
   }
-
-  /**
-   * The tip that follows from this one by headers, each checked as a full node checks it.
-   * @param {object} network
-   * @param {Uint8Array} tip the id it has to end with
-   * @param {Uint8Array} bytes the headers, one after the other
-   * @param {number} now Unix ms
-   * @returns {VerifiedTip}
-   */
   extend(network, tip, bytes, now) {
     const count = bytes.length / HEADER_BYTES;
     demand(Number.isInteger(count) && count <= TAIL, () => {
@@ -2130,8 +1408,6 @@ class VerifiedTip {
     const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
     return new VerifiedTip({ headers: all, history: walk.history, moments: known, samples: this.samples });
   }
-
-  /** @returns {object} plain data, for the visitor's own storage */
   keep() {
     return {
       version: KEPT_VERSION,
@@ -2142,24 +1418,15 @@ class VerifiedTip {
       work: this.work.toString(),
     };
   }
-
-  /**
-   * Gives back what was kept, if it holds together; whether it was ever proven nobody can see in it.
-   * @param {object} network
-   * @param {unknown} kept
-   * @returns {VerifiedTip|null} null where it does not: that costs a whole proof and nothing else
-   */
   static restore(network, kept) {
     try {
       return restore(network, kept);
     } catch (error) {
-      // Storage may hold anything; whatever is wrong with it, it is not used.
       if (error instanceof ProofError || error instanceof TypeError || error instanceof SyntaxError) return null;
       throw error;
     }
   }
 }
-
 function restore(network, kept) {
   if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
     return null;
@@ -2187,8 +1454,6 @@ return { BURIAL, VerifiedTip };
 })();
 
 const light_proof_module = (() => {
-// The light proof of a chain's work from block 0 to a tip (FlyClient): docs/protocol.md, 10.1, 10.2 and 10.4.
-
 const { Reader, equal, toHex } = bytes_module;
 const { follow } = chain_module;
 const { DifficultyBounds } = difficulty_bounds_module;
@@ -2198,18 +1463,7 @@ const { History, NODE_BYTES, leafOf, readNode } = history_module;
 const { TAIL, offsets, sampleSeed } = samples_module;
 const { addWork, nextTarget, showTarget, workOf } = targets_module;
 const { VerifiedTip } = verified_tip_module;
-
-/** No proof is longer: docs/protocol.md, 10.1. */
 const MAX_PROOF_BYTES = 8 << 20;
-
-/**
- * @typedef {object} LightProof
- * @property {import("./header.js").Header[]} tail
- * @property {import("./header.js").Header[]} opened
- * @property {import("./history.js").Node[]} nodes
- */
-
-/** @param {Reader} reader @returns {LightProof} */
 function readLightProof(reader) {
   const headers = (most) => {
     const count = reader.count("headers", HEADER_BYTES, most);
@@ -2220,8 +1474,6 @@ function readLightProof(reader) {
   const nodes = Array.from({ length: count }, () => readNode(reader.take(NODE_BYTES)));
   return { tail, opened, nodes };
 }
-
-/** @param {Uint8Array} bytes @returns {LightProof} */
 function decodeLightProof(bytes) {
   demand(bytes.length <= MAX_PROOF_BYTES, () => {
     return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
@@ -2231,8 +1483,6 @@ function decodeLightProof(bytes) {
   reader.end();
   return proof;
 }
-
-/** The sizes of the greatest complete trees from block `from` up to block `to`, not included. */
 function treesBetween(from, to) {
   const sizes = [];
   for (let at = from; at < to; ) {
@@ -2243,8 +1493,6 @@ function treesBetween(from, to) {
   }
   return sizes;
 }
-
-/** The walk over the blocks before the tail: what was passed, and where the work of each opened block lies. */
 class HistoryWalk {
   constructor(network) {
     this.network = network;
@@ -2253,12 +1501,10 @@ class HistoryWalk {
     this.history.append(network.genesisLeaf);
     this.work = 0n;
     this.time = network.genesis.time;
-    /** The header of the last block, if that was opened. */
     this.last = network.genesis;
     this.samples = [];
     this.moments = [{ time: this.time, work: 0n }];
   }
-
   #append(node, size) {
     demand(node.firstTarget === this.history.last.nextTarget, () => {
       return `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
@@ -2270,22 +1516,17 @@ class HistoryWalk {
     this.time = node.lastTime;
     this.moments.push({ time: this.time, work: this.work });
   }
-
-  /** @param {import("./history.js").Node} node @param {number} size */
   tree(node, size) {
     this.bounds.check(node, this.history.count, size, this.time);
     this.#append(node, size);
     this.last = null;
   }
-
-  /** @param {import("./header.js").Header} header */
   opened(header) {
     const height = this.history.count;
     checkAlone(this.network, header);
     demand(this.last === null || equal(header.parent, this.last.id), () => {
       return `block ${height} has the parent ${toHex(header.parent)}, expected ${toHex(this.last.id)}`;
     });
-    // Without this comparison one fresh block could commit to anything.
     demand(equal(header.historyRoot, this.history.root()), () => {
       return `block ${height} commits to another history than the one shown`;
     });
@@ -2297,8 +1538,6 @@ class HistoryWalk {
     this.last = header;
   }
 }
-
-/** Walks over all tiles: the opened headers, and the trees between them. */
 function walkHistory(network, { opened, nodes }, start) {
   const walk = new HistoryWalk(network);
   let used = 0;
@@ -2320,8 +1559,6 @@ function walkHistory(network, { opened, nodes }, start) {
   demand(used === nodes.length, () => `got ${nodes.length} nodes, expected ${used}`);
   return walk;
 }
-
-/** Finds the opened block in which an offset of work lies. */
 function blockAt(samples, offset) {
   let [low, high] = [0, samples.length];
   while (low < high) {
@@ -2333,8 +1570,6 @@ function blockAt(samples, offset) {
   demand(found !== undefined && found.from <= offset, () => `the block at the work ${offset} is not opened`);
   return found.height;
 }
-
-/** Refuses unless exactly those blocks are opened that the samples ask for. */
 function checkSamples(walk, wanted, start) {
   const sampled = wanted.map((offset) => blockAt(walk.samples, offset));
   const three = sampled.flatMap((height) => [height, height - 1, height - 2]);
@@ -2343,8 +1578,6 @@ function checkSamples(walk, wanted, start) {
   for (const height of needed) demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
   for (const height of there) demand(needed.has(height), () => `block ${height} is opened, and no sample needs it`);
 }
-
-/** Walks over the tail as a full node does. */
 function walkTail(network, tail, history, before, now) {
   const walk = { tip: before, history };
   const moments = [];
@@ -2356,15 +1589,6 @@ function walkTail(network, tail, history, before, now) {
   }
   return moments;
 }
-
-/**
- * Checks a light proof.
- * @param {object} network
- * @param {{tip: Uint8Array, random: Uint8Array, samples: number}} request what was asked, and samples in each octave
- * @param {LightProof} proof
- * @param {number} now Unix ms
- * @returns {VerifiedTip}
- */
 function checkLightProof(network, request, proof, now) {
   const { tail, opened, nodes } = proof;
   const last = tail[tail.length - 1];
@@ -2392,46 +1616,21 @@ return { MAX_PROOF_BYTES, readLightProof, decodeLightProof, checkLightProof };
 })();
 
 const transaction_module = (() => {
-// Transactions: docs/protocol.md, chapter 4.
-
 const { Reader, isZero, toHex } = bytes_module;
 const { demand, unreadable } = errors_module;
 const { verifySignature } = secp256k1_module;
 const { tagged } = sha256_module;
-
 const MAX_AMOUNT = 2n ** 53n - 1n;
 const MAX_OUTPUTS = 1024;
 const MAX_MEMO = 256;
-/** The longest transaction. */
 const MAX_TRANSACTION_BYTES = 41_361;
 const sighash = tagged("cairn/tx");
 const idHash = tagged("cairn/txid");
-
-/**
- * @typedef {object} Transaction
- * @property {Uint8Array} raw
- * @property {Uint8Array} id
- * @property {number} version
- * @property {Uint8Array} sender
- * @property {bigint} nonce
- * @property {bigint} fee @property {bigint} maxPrice pebbles
- * @property {bigint} validUntil the last height; 0 for no limit
- * @property {{to: Uint8Array, amount: bigint}[]} outputs
- * @property {Uint8Array} memo
- * @property {Uint8Array} signature
- */
-
 function amount(reader, what) {
   const value = reader.u64();
   if (value > MAX_AMOUNT) throw unreadable(`the ${what} is ${value} pebbles, expected at most ${MAX_AMOUNT}`);
   return value;
 }
-
-/**
- * Reads a transaction that may be followed by other things.
- * @param {Reader} reader
- * @returns {Transaction}
- */
 function readTransaction(reader) {
   const start = reader.place;
   const [version, sender, nonce] = [reader.u8(), reader.take(32), reader.u64()];
@@ -2445,20 +1644,12 @@ function readTransaction(reader) {
   const id = idHash(raw);
   return { raw, body, id, version, sender, nonce, fee, maxPrice, validUntil, outputs, memo, signature };
 }
-
-/** @param {Uint8Array} bytes @returns {Transaction} */
 function decodeTransaction(bytes) {
   const reader = new Reader(bytes, "transaction");
   const transaction = readTransaction(reader);
   reader.end();
   return transaction;
 }
-
-/**
- * Refuses a transaction that can be valid nowhere: its structure first, its signature last.
- * @param {object} network
- * @param {Transaction} transaction
- */
 function checkTransaction(network, transaction) {
   const { version, sender, nonce, outputs, body, signature } = transaction;
   const say = (what) => () => `the transaction ${toHex(transaction.id)} is invalid: ${what}`;
@@ -2471,15 +1662,11 @@ function checkTransaction(network, transaction) {
   const digest = sighash(network.genesis.id, body);
   demand(verifySignature(sender, digest, signature), say("its signature is not its sender's for this network"));
 }
-
-/** @param {Transaction} transaction @returns {bigint} what it pays in all, without its fee */
 const totalPaid = ({ outputs }) => outputs.reduce((sum, output) => sum + output.amount, 0n);
 return { MAX_TRANSACTION_BYTES, readTransaction, decodeTransaction, checkTransaction, totalPaid };
 })();
 
 const transaction_proof_module = (() => {
-// That a transaction is in a block of a proven chain: docs/protocol.md, 10.6.
-
 const { Reader, equal, toHex } = bytes_module;
 const { demand, unreadable } = errors_module;
 const { HEADER_BYTES, readHeader } = header_module;
@@ -2487,19 +1674,7 @@ const { NODE_BYTES, checkPlace, leafOf, readNode } = history_module;
 const { MAX_PATH, checkInclusion, readInclusion } = merkle_module;
 const { workOf } = targets_module;
 const { MAX_TRANSACTION_BYTES, checkTransaction, readTransaction } = transaction_module;
-
-/** The longest proof: a transaction, a header, and the two ways up. */
 const MAX_TRANSACTION_PROOF_BYTES = MAX_TRANSACTION_BYTES + 8 * 1024;
-
-/**
- * Where a block stands on a proven chain.
- * @typedef {object} Place
- * @property {import("./header.js").Header} header
- * @property {number} confirmations from that block to the tip, both counted
- * @property {bigint} workAbove the work of the blocks above it
- */
-
-/** Reads `0x00`, or `0x01 || next_target || n || node*`. */
 function readPlace(reader) {
   const below = reader.u8();
   if (below > 1) throw unreadable(`the place of the block begins with ${below}, expected 0 or 1`);
@@ -2508,11 +1683,6 @@ function readPlace(reader) {
   const count = reader.count("nodes", NODE_BYTES, MAX_PATH);
   return { nextTarget, siblings: Array.from({ length: count }, () => readNode(reader.take(NODE_BYTES))) };
 }
-
-/**
- * Reads a proof that stands at the end of `reader`.
- * @param {Reader} reader
- */
 function readTransactionProof(reader) {
   const header = readHeader(reader.take(HEADER_BYTES));
   const transaction = readTransaction(reader);
@@ -2521,24 +1691,13 @@ function readTransactionProof(reader) {
   reader.end();
   return { header, transaction, inclusion, place };
 }
-
-/** @param {Uint8Array} bytes */
 function decodeTransactionProof(bytes) {
   demand(bytes.length <= MAX_TRANSACTION_PROOF_BYTES, () => {
     return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
   }, "decode");
   return readTransactionProof(new Reader(bytes, "proof of a payment"));
 }
-
-/**
- * Checks that the transaction is valid by itself and in a block of the chain that ends with `tip`.
- * @param {object} network
- * @param {ReturnType<typeof decodeTransactionProof>} proof
- * @param {import("./verified_tip.js").VerifiedTip} tip
- * @returns {Place}
- */
 function checkTransactionProof(network, { header, transaction, inclusion, place }, tip) {
-  // A root over transactions is a miner's word: nobody but full nodes looks at what is below it.
   checkTransaction(network, transaction);
   checkInclusion(inclusion, transaction.id, header.txsRoot);
   const under = tip.tip;
@@ -2548,7 +1707,6 @@ function checkTransactionProof(network, { header, transaction, inclusion, place 
     });
     return { header, confirmations: 1, workAbove: 0n };
   }
-  // Block 0 has no transactions, so every block here has work of its own.
   const leaf = leafOf(header, workOf(header.target), place.nextTarget);
   const before = checkPlace(leaf, header.height, place.siblings, under.height, under.historyRoot);
   return { header, confirmations: under.height - header.height + 1, workAbove: tip.work - before - leaf.work };
@@ -2557,22 +1715,15 @@ return { MAX_TRANSACTION_PROOF_BYTES, readTransactionProof, decodeTransactionPro
 })();
 
 const receipt_module = (() => {
-// Receipts: a light proof and the proof of a payment in one, for who holds nothing but the genesis id (10.6).
-
 const { Reader, fromHex, toHex } = bytes_module;
 const { ProofError, demand, unreadable } = errors_module;
 const { MAX_PROOF_BYTES, checkLightProof, readLightProof } = light_proof_module;
 const { RECEIPT_SAMPLES } = samples_module;
 const { field, readJson } = shapes_module;
 const { MAX_TRANSACTION_PROOF_BYTES, checkTransactionProof, readTransactionProof } = transaction_proof_module;
-
-/** The longest receipt. */
 const MAX_RECEIPT_BYTES = 32 + MAX_PROOF_BYTES + MAX_TRANSACTION_PROOF_BYTES;
-/** The longest file: the receipt in hex, and room for the rest. */
 const MAX_RECEIPT_FILE = 2 * MAX_RECEIPT_BYTES + 4096;
 const VERSION = 1;
-
-/** @param {Uint8Array} bytes */
 function decodeReceipt(bytes) {
   demand(bytes.length <= MAX_RECEIPT_BYTES, () => {
     return `the receipt has ${bytes.length} bytes, expected at most ${MAX_RECEIPT_BYTES}`;
@@ -2582,25 +1733,12 @@ function decodeReceipt(bytes) {
   const light = readLightProof(reader);
   return { tip, light, proof: readTransactionProof(reader) };
 }
-
-/**
- * Checks a receipt against a network.
- * @param {object} network
- * @param {ReturnType<typeof decodeReceipt>} receipt
- * @param {number} now Unix ms
- */
 function checkReceipt(network, receipt, now) {
   const request = { tip: receipt.tip, random: new Uint8Array(32), samples: RECEIPT_SAMPLES };
   const tip = checkLightProof(network, request, receipt.light, now);
   const place = checkTransactionProof(network, receipt.proof, tip);
   return { tip, place, transaction: receipt.proof.transaction };
 }
-
-/**
- * Reads the file that `wallet receipt` prints. Its `raw` is what is checked; the rest says what it is.
- * @param {string} text
- * @returns {{chain: string, genesisId: string, txid: string, raw: Uint8Array}}
- */
 function readReceiptFile(text) {
   const file = readJson(text, MAX_RECEIPT_FILE, "receipt");
   const version = field(file, "cairn_receipt", "number");
@@ -2610,13 +1748,6 @@ function readReceiptFile(text) {
   const txid = toHex(fromHex(field(file, "txid", "string"), "txid", 32));
   return { chain, genesisId, txid, raw: fromHex(field(file, "raw", "string"), "receipt", 33, MAX_RECEIPT_BYTES) };
 }
-
-/**
- * Checks a receipt's file.
- * @param {object} network
- * @param {ReturnType<typeof readReceiptFile>} file
- * @param {{now: number, leastWork?: bigint}} options `leastWork` is what has to lie above the payment
- */
 function checkReceiptFile(network, file, { now, leastWork = 0n }) {
   if (file.genesisId !== network.genesisId) {
     const text = `the receipt is for the network ${file.genesisId}, expected ${network.genesisId}`;
@@ -2634,27 +1765,17 @@ return { MAX_RECEIPT_BYTES, MAX_RECEIPT_FILE, decodeReceipt, checkReceipt, readR
 })();
 
 const rpc_module = (() => {
-// JSON-RPC to one node. Nothing here is believed: answers are bounded in bytes and time, and whatever is wrong with one
-// on this level is a failure, never a lie.
-
 const { ProofError, failure } = errors_module;
 const { isObject, readJson } = shapes_module;
 const { inert } = text_module;
-
-/** How long an answer may take, in ms. */
 const PATIENCE_MS = 15_000;
-/** Bytes of an answer that is no proof. */
 const SMALL = 1 << 16;
-
-/** A refusal by the node itself, with its code (docs/rpc.md). */
 class Refusal extends ProofError {
   constructor(message, code) {
     super(message, "failure", "refusal");
     this.code = code;
   }
 }
-
-/** Reads a body of at most `most` bytes; one that is longer is broken off, not read. */
 async function readBody(response, most) {
   if (!response.body) throw failure("the answer is empty");
   const reader = response.body.getReader();
@@ -2671,22 +1792,13 @@ async function readBody(response, most) {
     text += decoder.decode(value, { stream: true });
   }
 }
-
-/** A node at a URL. */
 class Node {
-  /**
-   * @param {string} url
-   * @param {{fetch: typeof fetch, patience?: number}} environment
-   */
   constructor(url, { fetch, patience = PATIENCE_MS }) {
     this.url = url;
     this.fetch = fetch;
     this.patience = patience;
-    /** Bytes that came from it, as they are without compression. */
     this.bytes = 0;
   }
-
-  /** Fetches a text; whatever goes wrong on the way is a failure. */
   async #text(url, options, most) {
     const abort = new AbortController();
     let timer;
@@ -2712,25 +1824,11 @@ class Node {
       clearTimeout(timer);
     }
   }
-
-  /**
-   * A file beside the JSON-RPC of the page's own server.
-   * @param {string} path
-   * @returns {Promise<string>}
-   */
   async file(path) {
     const { text, status } = await this.#text(new URL(path, this.url).href, {}, 1 << 21);
     if (status !== 200) throw failure(`status ${status} for ${path}`);
     return text;
   }
-
-  /**
-   * Calls a method.
-   * @param {string} method
-   * @param {unknown[]} params
-   * @param {number} [most] bytes of the answer
-   * @returns {Promise<object>} an object, or for methods that answer one, a string
-   */
   async call(method, params, most = SMALL) {
     const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
     const headers = { "content-type": "application/json" };
@@ -2748,7 +1846,6 @@ class Node {
     return result;
   }
 }
-
 function refusal(method, error) {
   const code = Number.isSafeInteger(error.code) ? error.code : 0;
   const message = typeof error.message === "string" ? inert(error.message, 200) : "no reason";
@@ -2758,8 +1855,6 @@ return { SMALL, Refusal, Node };
 })();
 
 const receipt_page_module = (() => {
-// The page that checks receipts. It asks nobody: everything is in the file, but for the network that the visitor trusts.
-
 const { showAddress } = address_module;
 const { fromHex, toHex } = bytes_module;
 const { byId, code, element, moment, showVerdict, terms } = dom_module;
@@ -2771,24 +1866,16 @@ const { MAX_RECEIPT_FILE, checkReceiptFile, readReceiptFile } = receipt_module;
 const { Node } = rpc_module;
 const { field } = shapes_module;
 const { approximate, inert, memoText, showAge, showAmount } = text_module;
-
-/** A receipt older than this says so: much may have happened to the chain since. */
 const OLD_MS = 86_400_000;
-
-/** The text of a chosen file; one that is too long is not read. */
 async function readFile(file, most, what) {
   if (file.size > most) throw failure(`the ${what} has ${file.size} bytes, expected at most ${most}`);
   return file.text();
 }
-
-/** The node that serves this page; none where it is a file. */
 function servingNode() {
   const { protocol, origin } = window.location;
   if (protocol !== "http:" && protocol !== "https:") return null;
   return new Node(`${origin}/`, { fetch: (url, options) => window.fetch(url, options) });
 }
-
-/** The network of a receipt: the visitor's file, one that this page knows, or one that its node describes. */
 async function networkFor(genesisId) {
   const [file] = byId("network").files;
   if (file) return readNetworkFile(await readFile(file, MAX_NETWORK_FILE, "network's file"));
@@ -2801,15 +1888,12 @@ async function networkFor(genesisId) {
     block0: async () => fromHex(field(await node.call("chain_getHeader", [0]), "raw", "string"), "header", HEADER_BYTES),
   });
 }
-
 function leastWork() {
   const text = byId("work").value.trim();
   if (text === "") return 0n;
   if (!/^[0-9]{1,78}$/.test(text)) throw failure("the least work is no whole number of hashes");
   return BigInt(text);
 }
-
-/** What the receipt shows, a line each. */
 function rows(network, { tip, place, transaction }) {
   const { header, confirmations, workAbove } = place;
   const { prefix } = network;
@@ -2830,8 +1914,6 @@ function rows(network, { tip, place, transaction }) {
     ["network", element("span", "", [`${network.name}, genesis `, code(network.genesisId)])],
   ];
 }
-
-/** What has to be known beside a receipt that holds. */
 function cautions(network, { tip, place }) {
   const notes = ["To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
     "happened to the chain after its newest block, no receipt can know."];
@@ -2842,7 +1924,6 @@ function cautions(network, { tip, place }) {
   }
   return notes.map((note) => element("p", note));
 }
-
 async function check(text) {
   const place = byId("verdict");
   showVerdict(place, "checking", ["Checking …"]);
@@ -2858,8 +1939,6 @@ async function check(text) {
     showVerdict(place, error.kind === "failure" ? "failed" : "lied", [element("h2", heading), element("p", inert(error.message, 600))]);
   }
 }
-
-/** Takes the receipt from a file, which also fills the text. */
 async function take(file) {
   const text = await readFile(file, MAX_RECEIPT_FILE, "receipt").catch((error) => {
     showVerdict(byId("verdict"), "failed", [element("p", error.message)]);
@@ -2869,7 +1948,6 @@ async function take(file) {
   byId("text").value = text;
   await check(text);
 }
-
 byId("file").addEventListener("change", (event) => event.target.files[0] && take(event.target.files[0]));
 byId("form").addEventListener("submit", (event) => {
   event.preventDefault();

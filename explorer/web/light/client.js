@@ -1,4 +1,4 @@
-// The page's side of the worker: calls that are promises.
+// The page's side of the worker: calls that are promises. `light.js` is made of worker.js and what that needs.
 
 import { ProofError, failure } from "./errors.js";
 
@@ -9,7 +9,7 @@ export class LightClient {
   #last = 0;
 
   /** @param {Worker} [worker] */
-  constructor(worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" })) {
+  constructor(worker = new Worker(new URL("../light.js", import.meta.url))) {
     this.#worker = worker;
     worker.addEventListener("message", ({ data }) => this.#settle(data));
     worker.addEventListener("error", () => this.#break());
