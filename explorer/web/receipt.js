@@ -1178,6 +1178,7 @@ function follow(network, walk, header, now) {
   checkTime(network, header, now);
   checkVersion(network, header);
   const next = nextTarget(network, header.height, header.target, tip.time, header.time);
+  walk.below = history.clone();
   history.append(leafOf(header, workOf(header.target), next));
   walk.tip = header;
 }
@@ -1330,18 +1331,19 @@ const verified_tip_module = (() => {
 const { concat, equal, toHex } = bytes_module;
 const { follow } = chain_module;
 const { ProofError, demand } = errors_module;
-const { HEADER_BYTES, splitHeaders } = header_module;
-const { History, NODE_BYTES, readNode } = history_module;
+const { HEADER_BYTES, checkAlone, splitHeaders } = header_module;
+const { History, NODE_BYTES, leafOf, readNode } = history_module;
 const { HOUR_MS, marksOf, workRate } = marks_module;
 const { TAIL } = samples_module;
-const { workOf } = targets_module;
+const { nextTarget, workOf } = targets_module;
 const BURIAL = 6;
 const SLOW = 4;
 const KEPT_VERSION = 1;
 class VerifiedTip {
-  constructor({ headers, history, moments, samples }) {
+  constructor({ headers, history, below, moments, samples }) {
     this.headers = headers.slice(-(TAIL + 1));
     this.history = history;
+    this.below = below;
     this.marks = marksOf(moments);
     this.samples = samples;
     this.work = history.work;
@@ -1350,7 +1352,7 @@ class VerifiedTip {
     const history = new History();
     history.append(network.genesisLeaf);
     const moments = [{ time: network.genesis.time, work: 0n }];
-    return new VerifiedTip({ headers: [network.genesis], history, moments, samples: 0 });
+    return new VerifiedTip({ headers: [network.genesis], history, below: new History(), moments, samples: 0 });
   }
   get tip() {
     return this.headers[this.headers.length - 1];
@@ -1400,19 +1402,20 @@ class VerifiedTip {
     const headers = splitHeaders(bytes, count);
     const last = headers[count - 1] ?? this.tip;
     demand(equal(last.id, tip), () => `the headers end with ${toHex(last.id)}, expected ${toHex(tip)}`);
-    const walk = { tip: this.tip, history: this.history.clone() };
+    const walk = { tip: this.tip, history: this.history.clone(), below: this.below };
     const moments = headers.map((header) => {
       follow(network, walk, header, now);
       return { time: header.time, work: walk.history.work };
     });
     const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
-    return new VerifiedTip({ headers: all, history: walk.history, moments: known, samples: this.samples });
+    const { history, below } = walk;
+    return new VerifiedTip({ headers: all, history, below, moments: known, samples: this.samples });
   }
   keep() {
     return {
       version: KEPT_VERSION,
       headers: concat(...this.headers.map((header) => header.raw)),
-      peaks: concat(...this.history.peaks.map((peak) => peak.raw)),
+      peaks: concat(...this.below.peaks.map((peak) => peak.raw)),
       marks: this.marks.map(({ time, work }) => [time, work.toString()]),
       samples: this.samples,
       work: this.work.toString(),
@@ -1427,6 +1430,10 @@ class VerifiedTip {
     }
   }
 }
+function lastLeaf(network, tip, parent) {
+  if (!parent) return network.genesisLeaf;
+  return leafOf(tip, workOf(tip.target), nextTarget(network, tip.height, tip.target, parent.time, tip.time));
+}
 function restore(network, kept) {
   if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
     return null;
@@ -1438,17 +1445,21 @@ function restore(network, kept) {
   const last = headers[count - 1];
   const linked = headers.every((header, place) => {
     const parent = headers[place - 1];
+    if (header.height > 0) checkAlone(network, header);
     if (!parent) return header.height > 0 || equal(header.id, network.genesis.id);
     return equal(header.parent, parent.id) && header.height === parent.height + 1 && header.time > parent.time;
   });
-  const bits = (last.height + 1).toString(2).replaceAll("0", "").length;
+  const bits = last.height.toString(2).replaceAll("0", "").length;
   if (!linked || count !== Math.min(last.height, TAIL) + 1 || size !== bits) return null;
   const at = (place) => readNode(kept.peaks.slice(place * NODE_BYTES, (place + 1) * NODE_BYTES));
-  const history = new History(last.height + 1, Array.from({ length: size }, (_, place) => at(place)));
-  if (history.last.lastTime !== last.time || kept.work !== history.work.toString()) return null;
+  const below = new History(last.height, Array.from({ length: size }, (_, place) => at(place)));
+  if (!equal(below.root(), last.historyRoot)) return null;
+  const history = below.clone();
+  history.append(lastLeaf(network, last, headers[count - 2]));
+  if (kept.work !== history.work.toString()) return null;
   const moments = kept.marks.slice(0, 64).map(([time, work]) => ({ time: Number(time), work: BigInt(work) }));
   if (!moments.length || !Number.isSafeInteger(kept.samples)) return null;
-  return new VerifiedTip({ headers, history, moments, samples: kept.samples });
+  return new VerifiedTip({ headers, history, below, moments, samples: kept.samples });
 }
 return { BURIAL, VerifiedTip };
 })();
@@ -1578,10 +1589,9 @@ function checkSamples(walk, wanted, start) {
   for (const height of needed) demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
   for (const height of there) demand(needed.has(height), () => `block ${height} is opened, and no sample needs it`);
 }
-function walkTail(network, tail, history, before, now) {
-  const walk = { tip: before, history };
+function walkTail(network, tail, walk, now) {
   const moments = [];
-  let work = history.work;
+  let { work } = walk.history;
   for (const header of tail) {
     follow(network, walk, header, now);
     work = addWork(work, workOf(header.target));
@@ -1604,13 +1614,13 @@ function checkLightProof(network, request, proof, now) {
   });
   const walk = walkHistory(network, proof, start);
   demand(walk.last !== null, () => `block ${start - 1} is not opened`);
-  const before = walk.work;
-  const history = walk.history.clone();
-  const moments = [...walk.moments, ...walkTail(network, rest, history, walk.last, now)];
-  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, before, request.samples) : [];
+  const end = { tip: walk.last, history: walk.history.clone(), below: new History() };
+  const moments = [...walk.moments, ...walkTail(network, rest, end, now)];
+  const { history, below } = end;
+  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
   if (start > 1) checkSamples(walk, wanted, start);
   const headers = start === 0 ? [network.genesis, ...rest] : tail;
-  return new VerifiedTip({ headers, history, moments, samples: wanted.length });
+  return new VerifiedTip({ headers, history, below, moments, samples: wanted.length });
 }
 return { MAX_PROOF_BYTES, readLightProof, decodeLightProof, checkLightProof };
 })();

@@ -15,10 +15,12 @@ function checkTime(network, header, now) {
 }
 
 /**
- * The tip of a chain that is walked header by header: the last header, and the history up to and including it.
+ * The tip of a chain that is walked header by header: the last header, the history up to and including it, and that
+ * below it, to which it commits.
  * @typedef {object} Walk
  * @property {import("./header.js").Header} tip
  * @property {import("./history.js").History} history
+ * @property {import("./history.js").History} [below]
  */
 
 /**
@@ -45,6 +47,7 @@ export function follow(network, walk, header, now) {
   checkTime(network, header, now);
   checkVersion(network, header);
   const next = nextTarget(network, header.height, header.target, tip.time, header.time);
+  walk.below = history.clone();
   history.append(leafOf(header, workOf(header.target), next));
   walk.tip = header;
 }

@@ -156,10 +156,9 @@ function checkSamples(walk, wanted, start) {
 }
 
 /** Walks over the tail as a full node does. */
-function walkTail(network, tail, history, before, now) {
-  const walk = { tip: before, history };
+function walkTail(network, tail, walk, now) {
   const moments = [];
-  let work = history.work;
+  let { work } = walk.history;
   for (const header of tail) {
     follow(network, walk, header, now);
     work = addWork(work, workOf(header.target));
@@ -191,11 +190,11 @@ export function checkLightProof(network, request, proof, now) {
   });
   const walk = walkHistory(network, proof, start);
   demand(walk.last !== null, () => `block ${start - 1} is not opened`);
-  const before = walk.work;
-  const history = walk.history.clone();
-  const moments = [...walk.moments, ...walkTail(network, rest, history, walk.last, now)];
-  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, before, request.samples) : [];
+  const end = { tip: walk.last, history: walk.history.clone(), below: new History() };
+  const moments = [...walk.moments, ...walkTail(network, rest, end, now)];
+  const { history, below } = end;
+  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
   if (start > 1) checkSamples(walk, wanted, start);
   const headers = start === 0 ? [network.genesis, ...rest] : tail;
-  return new VerifiedTip({ headers, history, moments, samples: wanted.length });
+  return new VerifiedTip({ headers, history, below, moments, samples: wanted.length });
 }

@@ -3,11 +3,11 @@
 import { concat, equal, toHex } from "./bytes.js";
 import { follow } from "./chain.js";
 import { ProofError, demand } from "./errors.js";
-import { HEADER_BYTES, splitHeaders } from "./header.js";
-import { History, NODE_BYTES, readNode } from "./history.js";
+import { HEADER_BYTES, checkAlone, splitHeaders } from "./header.js";
+import { History, NODE_BYTES, leafOf, readNode } from "./history.js";
 import { HOUR_MS, marksOf, workRate } from "./marks.js";
 import { TAIL } from "./samples.js";
-import { workOf } from "./targets.js";
+import { nextTarget, workOf } from "./targets.js";
 
 /** Blocks, and times the work of one, that lie above the block an account is read from. */
 export const BURIAL = 6;
@@ -19,12 +19,14 @@ const KEPT_VERSION = 1;
 /** A tip whose work was proven, the last headers up to it, and the history up to and including it. */
 export class VerifiedTip {
   /**
-   * @param {{headers: import("./header.js").Header[], history: History, moments: import("./marks.js").Moment[],
-   *   samples: number}} parts headers ascending, the tip last
+   * @param {{headers: import("./header.js").Header[], history: History, below: History,
+   *   moments: import("./marks.js").Moment[], samples: number}} parts headers ascending, the tip last; `below` is the
+   *   history that the tip commits to
    */
-  constructor({ headers, history, moments, samples }) {
+  constructor({ headers, history, below, moments, samples }) {
     this.headers = headers.slice(-(TAIL + 1));
     this.history = history;
+    this.below = below;
     this.marks = marksOf(moments);
     /** Samples that were checked; 0 when every header was. */
     this.samples = samples;
@@ -36,7 +38,7 @@ export class VerifiedTip {
     const history = new History();
     history.append(network.genesisLeaf);
     const moments = [{ time: network.genesis.time, work: 0n }];
-    return new VerifiedTip({ headers: [network.genesis], history, moments, samples: 0 });
+    return new VerifiedTip({ headers: [network.genesis], history, below: new History(), moments, samples: 0 });
   }
 
   /** @returns {import("./header.js").Header} */
@@ -118,13 +120,14 @@ export class VerifiedTip {
     const headers = splitHeaders(bytes, count);
     const last = headers[count - 1] ?? this.tip;
     demand(equal(last.id, tip), () => `the headers end with ${toHex(last.id)}, expected ${toHex(tip)}`);
-    const walk = { tip: this.tip, history: this.history.clone() };
+    const walk = { tip: this.tip, history: this.history.clone(), below: this.below };
     const moments = headers.map((header) => {
       follow(network, walk, header, now);
       return { time: header.time, work: walk.history.work };
     });
     const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
-    return new VerifiedTip({ headers: all, history: walk.history, moments: known, samples: this.samples });
+    const { history, below } = walk;
+    return new VerifiedTip({ headers: all, history, below, moments: known, samples: this.samples });
   }
 
   /** @returns {object} plain data, for the visitor's own storage */
@@ -132,7 +135,7 @@ export class VerifiedTip {
     return {
       version: KEPT_VERSION,
       headers: concat(...this.headers.map((header) => header.raw)),
-      peaks: concat(...this.history.peaks.map((peak) => peak.raw)),
+      peaks: concat(...this.below.peaks.map((peak) => peak.raw)),
       marks: this.marks.map(({ time, work }) => [time, work.toString()]),
       samples: this.samples,
       work: this.work.toString(),
@@ -140,7 +143,8 @@ export class VerifiedTip {
   }
 
   /**
-   * Gives back what was kept, if it holds together; whether it was ever proven nobody can see in it.
+   * Gives back what was kept, if it holds together: the last headers have work and are linked, and the tip commits to
+   * the history. Whether that was ever proven nobody can see in it.
    * @param {object} network
    * @param {unknown} kept
    * @returns {VerifiedTip|null} null where it does not: that costs a whole proof and nothing else
@@ -156,6 +160,12 @@ export class VerifiedTip {
   }
 }
 
+/** The leaf of a tip, whose next target follows from its parent's time. */
+function lastLeaf(network, tip, parent) {
+  if (!parent) return network.genesisLeaf;
+  return leafOf(tip, workOf(tip.target), nextTarget(network, tip.height, tip.target, parent.time, tip.time));
+}
+
 function restore(network, kept) {
   if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
     return null;
@@ -167,15 +177,19 @@ function restore(network, kept) {
   const last = headers[count - 1];
   const linked = headers.every((header, place) => {
     const parent = headers[place - 1];
+    if (header.height > 0) checkAlone(network, header);
     if (!parent) return header.height > 0 || equal(header.id, network.genesis.id);
     return equal(header.parent, parent.id) && header.height === parent.height + 1 && header.time > parent.time;
   });
-  const bits = (last.height + 1).toString(2).replaceAll("0", "").length;
+  const bits = last.height.toString(2).replaceAll("0", "").length;
   if (!linked || count !== Math.min(last.height, TAIL) + 1 || size !== bits) return null;
   const at = (place) => readNode(kept.peaks.slice(place * NODE_BYTES, (place + 1) * NODE_BYTES));
-  const history = new History(last.height + 1, Array.from({ length: size }, (_, place) => at(place)));
-  if (history.last.lastTime !== last.time || kept.work !== history.work.toString()) return null;
+  const below = new History(last.height, Array.from({ length: size }, (_, place) => at(place)));
+  if (!equal(below.root(), last.historyRoot)) return null;
+  const history = below.clone();
+  history.append(lastLeaf(network, last, headers[count - 2]));
+  if (kept.work !== history.work.toString()) return null;
   const moments = kept.marks.slice(0, 64).map(([time, work]) => ({ time: Number(time), work: BigInt(work) }));
   if (!moments.length || !Number.isSafeInteger(kept.samples)) return null;
-  return new VerifiedTip({ headers, history, moments, samples: kept.samples });
+  return new VerifiedTip({ headers, history, below, moments, samples: kept.samples });
 }
