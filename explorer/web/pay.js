@@ -792,12 +792,10 @@ function show(text) {
       ...(uri.memo === null ? [] : [["memo, for everybody to read", inert(uri.memo)]]),
       ...(uri.label === null ? [] : [["the receiver calls itself", inert(uri.label)]]),
     ];
-    const link = element("a", "Open in a wallet");
-    link.href = writeUri(uri);
     const command = `wallet ${uri.chain ? `--chain ${uri.chain} ` : ""}send ${quoted(writeUri(uri))}`;
     const picture = qrSvg(writeUri(uri));
-    const parts = [element("h2", "This asks for a payment."), terms(rows), element("p", "", [link]),
-      element("p", "or, in a terminal: ", [code(command)]), ...(picture ? [picture] : [])];
+    const parts = [element("h2", "This asks for a payment."), terms(rows), element("p", "In a terminal: ", [code(command)]),
+      ...(picture ? [picture] : [])];
     showVerdict(place, "proven", [...parts, element("p", "Whoever made this URI chose what it says. Compare the address.")]);
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
