@@ -569,6 +569,7 @@ const { ProofError } = errors_module;
 const { showTarget } = targets_module;
 const { inert, showAmount } = text_module;
 const { totalPaid } = transaction_module;
+const MAX_SHOWN = 8;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
 const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
@@ -637,16 +638,22 @@ function show(name, value, prefix) {
 }
 function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
+  let proven = 0;
   for (const [claim, value] of claims) {
     const name = normalName(claim, prefix);
     if (Object.hasOwn(facts, name)) {
+      proven += 1;
       if (normal(name, value, prefix) === facts[name]) continue;
       wrong.push(`it says ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}, and ${show(name, facts[name], prefix)} is proven`);
     } else if (name.startsWith("received@")) {
+      proven += 1;
       if (value !== "0") wrong.push(`it says that this address received ${show(name, value, prefix)}, and it received nothing`);
     } else unproven.push(inert(claim, 40));
   }
-  return { wrong, unproven };
+  return { wrong: some(wrong), unproven: some(unproven), proven };
+}
+function some(texts) {
+  return texts.length <= MAX_SHOWN ? texts : [...texts.slice(0, MAX_SHOWN), `and ${texts.length - MAX_SHOWN} more`];
 }
 return { BODY_FACTS, headerFacts, bodyFacts, subsidyAt, paymentFacts, accountFacts, compareClaims };
 })();
@@ -1241,7 +1248,7 @@ function refusal(method, error) {
   const message = typeof error.message === "string" ? inert(error.message, 200) : "no reason";
   return new Refusal(`it refused ${method}: ${message}`, code);
 }
-return { SMALL, Refusal, Node };
+return { PATIENCE_MS, SMALL, Refusal, Node };
 })();
 
 const samples_module = (() => {
@@ -2015,7 +2022,7 @@ const { anyAddress, showAddress } = address_module;
 const { equal } = bytes_module;
 const { Candidate } = candidate_module;
 const { ProofError, failure } = errors_module;
-const { Node } = rpc_module;
+const { Node, PATIENCE_MS } = rpc_module;
 const { approximate, showAge } = text_module;
 const { VerifiedTip } = verified_tip_module;
 const OLD_MS = 3_600_000;
@@ -2052,7 +2059,7 @@ class Verifier {
     this.silent.clear();
     this.early.forEach((url) => this.liars.delete(url));
     this.early.clear();
-    const asked = await Promise.all(this.nodes.filter((node) => !this.liars.has(node.url)).map((node) => this.#ask(node)));
+    const asked = await this.#askAll();
     const proven = asked.filter((candidate) => candidate.tip !== null);
     this.#checkClock(asked);
     this.candidates = proven.sort((a, b) => (a.tip.work < b.tip.work ? 1 : a.tip.work > b.tip.work ? -1 : 0));
@@ -2062,6 +2069,27 @@ class Verifier {
       await this.environment.store.put(this.network.genesisId, best.keep());
     }
     return this.report();
+  }
+  async #askAll() {
+    const done = [];
+    const asked = this.nodes.filter((node) => !this.liars.has(node.url));
+    let timer;
+    let hurry;
+    const late = new Promise((resolve) => {
+      hurry = () => {
+        timer ??= setTimeout(resolve, (this.environment.patience ?? PATIENCE_MS) / 3);
+      };
+    });
+    const all = asked.map(async (node) => {
+      const candidate = await this.#ask(node);
+      done.push(candidate);
+      if (candidate.tip !== null) hurry();
+    });
+    await Promise.race([Promise.all(all), late]);
+    clearTimeout(timer);
+    const came = new Set(done.map((candidate) => candidate.url));
+    asked.filter(({ url }) => !came.has(url)).forEach(({ url }) => this.silent.set(url, "it takes too long"));
+    return asked.flatMap(({ url }) => done.filter((candidate) => candidate.url === url));
   }
   async #ask(node) {
     const candidate = new Candidate(this.network, node, this.environment);
@@ -2188,12 +2216,16 @@ const { field } = shapes_module;
 const { approximate, showAmount } = text_module;
 const { Verifier } = verifier_module;
 const ID = /^[0-9a-f]{64}$/;
+const REFRESH_MS = 1_000;
+const MOVED_ON = [2001, 2003];
 const failed = (reason) => ({ state: "failed", text: `not proven: ${reason}` });
 const lied = (reason) => ({ state: "lied", text: `the node lied: ${reason}` });
 class Service {
   constructor(environment) {
     this.environment = environment;
     this.verifier = null;
+    this.refreshed = 0;
+    this.refreshing = null;
     this.reason = failure("no network is open");
   }
   async open(genesisId, urls) {
@@ -2230,13 +2262,26 @@ class Service {
   async check(question) {
     try {
       const verifier = this.#opened();
-      if (question.page.height > verifier.best.height) await verifier.refresh();
-      const verdict = await this.#judge(question);
+      if (question.page.height > verifier.best.height) await this.#refreshSoon();
+      const verdict = await this.#judge(question).catch((error) => this.#again(question, error));
       return verdict.state === "failed" ? this.#blame(verdict) : verdict;
     } catch (error) {
       if (!(error instanceof ProofError)) throw error;
       return this.#blame(failed(error.message));
     }
+  }
+  async #refreshSoon() {
+    const now = this.environment.now();
+    if (Math.abs(now - this.refreshed) >= REFRESH_MS) {
+      this.refreshed = now;
+      this.refreshing = this.#opened().refresh();
+    }
+    await this.refreshing;
+  }
+  async #again(question, error) {
+    if (!MOVED_ON.includes(error.code)) throw error;
+    await this.#refreshSoon();
+    return this.#judge(question);
   }
   #blame(verdict) {
     const claim = this.verifier?.liars.get(this.environment.origin);
@@ -2253,9 +2298,9 @@ class Service {
     return judges[question.kind].call(this, question);
   }
   #compare(facts, { claims }, work, notes = []) {
-    const { wrong, unproven } = compareClaims(facts, claims, this.verifier.network.prefix);
+    const { wrong, unproven, proven } = compareClaims(facts, claims, this.verifier.network.prefix);
     if (wrong.length) return lied(wrong.join("; "));
-    if (claims.length && unproven.length === claims.length) return failed(`nothing proves ${unproven.join(", ")}`);
+    if (claims.length && !proven) return failed(`nothing proves ${unproven.join(", ")}`);
     const rest = unproven.length ? [`not proven: ${unproven.join(", ")}`] : [];
     return { state: "proven", text: [`proven by ${approximate(work)} hashes of work`, ...notes, ...rest].join("; ") };
   }

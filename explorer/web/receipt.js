@@ -1861,7 +1861,7 @@ function refusal(method, error) {
   const message = typeof error.message === "string" ? inert(error.message, 200) : "no reason";
   return new Refusal(`it refused ${method}: ${message}`, code);
 }
-return { SMALL, Refusal, Node };
+return { PATIENCE_MS, SMALL, Refusal, Node };
 })();
 
 const receipt_page_module = (() => {

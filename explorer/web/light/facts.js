@@ -7,6 +7,8 @@ import { showTarget } from "./targets.js";
 import { inert, showAmount } from "./text.js";
 import { totalPaid } from "./transaction.js";
 
+/** How many figures of one verdict are named. */
+const MAX_SHOWN = 8;
 /** Figures in pebbles, which are shown as CRN where they differ. */
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 /** Figures that may be written as an address or as 64 hex digits. */
@@ -109,18 +111,26 @@ function show(name, value, prefix) {
  * @param {Record<string, string>} facts
  * @param {[string, string][]} claims name and exact value
  * @param {string} prefix of addresses
- * @returns {{wrong: string[], unproven: string[]}} sentences on those that differ, and the names of those nobody proved
+ * @returns {{wrong: string[], unproven: string[], proven: number}} sentences on those that differ, and the names of those nobody proved
  */
 export function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
+  let proven = 0;
   for (const [claim, value] of claims) {
     const name = normalName(claim, prefix);
     if (Object.hasOwn(facts, name)) {
+      proven += 1;
       if (normal(name, value, prefix) === facts[name]) continue;
       wrong.push(`it says ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}, and ${show(name, facts[name], prefix)} is proven`);
     } else if (name.startsWith("received@")) {
+      proven += 1;
       if (value !== "0") wrong.push(`it says that this address received ${show(name, value, prefix)}, and it received nothing`);
     } else unproven.push(inert(claim, 40));
   }
-  return { wrong, unproven };
+  return { wrong: some(wrong), unproven: some(unproven), proven };
+}
+
+/** A few of many sentences. */
+function some(texts) {
+  return texts.length <= MAX_SHOWN ? texts : [...texts.slice(0, MAX_SHOWN), `and ${texts.length - MAX_SHOWN} more`];
 }

@@ -6,7 +6,7 @@ import { isObject, readJson } from "./shapes.js";
 import { inert } from "./text.js";
 
 /** How long an answer may take, in ms. */
-const PATIENCE_MS = 15_000;
+export const PATIENCE_MS = 15_000;
 /** Bytes of an answer that is no proof. */
 export const SMALL = 1 << 16;
 

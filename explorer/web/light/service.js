@@ -12,6 +12,10 @@ import { approximate, showAmount } from "./text.js";
 import { Verifier } from "./verifier.js";
 
 const ID = /^[0-9a-f]{64}$/;
+/** Tips are not proven anew for the sake of a question more often than this. */
+const REFRESH_MS = 1_000;
+/** Codes of refusals: block_not_found and state_not_kept (docs/rpc.md). */
+const MOVED_ON = [2001, 2003];
 
 /**
  * @typedef {object} Question
@@ -37,6 +41,8 @@ export class Service {
   constructor(environment) {
     this.environment = environment;
     this.verifier = null;
+    this.refreshed = 0;
+    this.refreshing = null;
     /** Why there is no verifier. */
     this.reason = failure("no network is open");
   }
@@ -94,13 +100,30 @@ export class Service {
     try {
       const verifier = this.#opened();
       // A page that was made a moment ago may show a block that came after the tip was proven.
-      if (question.page.height > verifier.best.height) await verifier.refresh();
-      const verdict = await this.#judge(question);
+      if (question.page.height > verifier.best.height) await this.#refreshSoon();
+      const verdict = await this.#judge(question).catch((error) => this.#again(question, error));
       return verdict.state === "failed" ? this.#blame(verdict) : verdict;
     } catch (error) {
       if (!(error instanceof ProofError)) throw error;
       return this.#blame(failed(error.message));
     }
+  }
+
+  /** Proves the tips anew, not more often than once in a while: pages may ask for it with every figure. */
+  async #refreshSoon() {
+    const now = this.environment.now();
+    if (Math.abs(now - this.refreshed) >= REFRESH_MS) {
+      this.refreshed = now;
+      this.refreshing = this.#opened().refresh();
+    }
+    await this.refreshing;
+  }
+
+  /** A node that knows the proven tip no longer, or no state so far below its own, has moved on: once more. */
+  async #again(question, error) {
+    if (!MOVED_ON.includes(error.code)) throw error;
+    await this.#refreshSoon();
+    return this.#judge(question);
   }
 
   /** Where nothing was proven because the page's own node lied, that is what is said. */
@@ -124,9 +147,9 @@ export class Service {
 
   /** The verdict on figures of which these facts were proven. */
   #compare(facts, { claims }, work, notes = []) {
-    const { wrong, unproven } = compareClaims(facts, claims, this.verifier.network.prefix);
+    const { wrong, unproven, proven } = compareClaims(facts, claims, this.verifier.network.prefix);
     if (wrong.length) return lied(wrong.join("; "));
-    if (claims.length && unproven.length === claims.length) return failed(`nothing proves ${unproven.join(", ")}`);
+    if (claims.length && !proven) return failed(`nothing proves ${unproven.join(", ")}`);
     const rest = unproven.length ? [`not proven: ${unproven.join(", ")}`] : [];
     return { state: "proven", text: [`proven by ${approximate(work)} hashes of work`, ...notes, ...rest].join("; ") };
   }

@@ -4,7 +4,7 @@ import { anyAddress, showAddress } from "./address.js";
 import { equal } from "./bytes.js";
 import { Candidate } from "./candidate.js";
 import { ProofError, failure } from "./errors.js";
-import { Node } from "./rpc.js";
+import { Node, PATIENCE_MS } from "./rpc.js";
 import { approximate, showAge } from "./text.js";
 import { VerifiedTip } from "./verified_tip.js";
 
@@ -76,7 +76,7 @@ export class Verifier {
     // A block from the future is of the present soon.
     this.early.forEach((url) => this.liars.delete(url));
     this.early.clear();
-    const asked = await Promise.all(this.nodes.filter((node) => !this.liars.has(node.url)).map((node) => this.#ask(node)));
+    const asked = await this.#askAll();
     const proven = asked.filter((candidate) => candidate.tip !== null);
     this.#checkClock(asked);
     // The sort is stable: the first of equals stays first.
@@ -87,6 +87,30 @@ export class Verifier {
       await this.environment.store.put(this.network.genesisId, best.keep());
     }
     return this.report();
+  }
+
+  /** Asks all nodes at once. Those that are still at it some seconds after the first has proven its tip come too late. */
+  async #askAll() {
+    const done = [];
+    const asked = this.nodes.filter((node) => !this.liars.has(node.url));
+    let timer;
+    let hurry;
+    const late = new Promise((resolve) => {
+      hurry = () => {
+        timer ??= setTimeout(resolve, (this.environment.patience ?? PATIENCE_MS) / 3);
+      };
+    });
+    const all = asked.map(async (node) => {
+      const candidate = await this.#ask(node);
+      done.push(candidate);
+      if (candidate.tip !== null) hurry();
+    });
+    await Promise.race([Promise.all(all), late]);
+    clearTimeout(timer);
+    const came = new Set(done.map((candidate) => candidate.url));
+    asked.filter(({ url }) => !came.has(url)).forEach(({ url }) => this.silent.set(url, "it takes too long"));
+    // In the order in which they were named, which decides between equals.
+    return asked.flatMap(({ url }) => done.filter((candidate) => candidate.url === url));
   }
 
   async #ask(node) {

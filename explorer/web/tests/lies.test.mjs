@@ -341,3 +341,26 @@ test("fetch is asked for one page only, and follows nobody elsewhere", async () 
   await run.refresh();
   assert.ok(seen.every(([url, options]) => url === OWN && options.redirect === "error" && options.cache === "no-store"));
 });
+
+test("a node that is slow holds up nobody for long", async () => {
+  const made = scene();
+  const never = Object.assign(() => new Promise(() => {}), { network: made.network });
+  const nodes = { [OTHER]: never, [OWN]: node(made.chain, made.now) };
+  const report = await verifierOf(made.network, nodes, { ...made, patience: 3000 }).refresh();
+  assert.equal(report.node, OWN);
+  assert.deepEqual(report.warnings, [`the node at ${OTHER} was of no help: it takes too long`]);
+});
+
+test("a node that has moved on since the tip was proven is asked once more", async () => {
+  const made = scene();
+  let now = made.now();
+  const service = await serviceOf(made.network, { [OWN]: node(made.chain, () => now) }, { now: () => now });
+  // Another branch, on which the payment is in another block.
+  const other = new Chain(made.network).grow(21);
+  other.mine([made.early], 2001);
+  other.grow(10);
+  for (const name of ["headers", "bodies", "states", "leaves", "trees", "history"]) made.chain[name] = other[name];
+  now += 10_000;
+  const verdict = await service.check(paymentQuestion(made, made.early, 22));
+  assert.equal(verdict.text, "proven by 64 hashes of work");
+});

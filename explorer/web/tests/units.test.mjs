@@ -113,11 +113,13 @@ test("subsidies, and figures that are compared", () => {
   const facts = { "to.0": toHex(address), [`received@${toHex(address)}`]: "5", fee: "7" };
   const text = showAddress("lcrn", address);
   const compare = (claims) => compareClaims(facts, claims, "lcrn");
-  assert.deepEqual(compare([["to.0", text], [`received@${text}`, "5"], ["fee", "7"]]), { wrong: [], unproven: [] });
+  assert.deepEqual(compare([["to.0", text], [`received@${text}`, "5"], ["fee", "7"]]), { wrong: [], unproven: [], proven: 3 });
   assert.deepEqual(compare([["fee", "07"]]).wrong, ["it says fee 0.00000007 CRN, and 0.00000007 CRN is proven"]);
   assert.equal(compare([[`received@${text}`, "6"]]).wrong.length, 1);
   assert.equal(compare([[`received@${showAddress("lcrn", key(2).address)}`, "6"]]).wrong.length, 1);
-  assert.deepEqual(compare([["toString", "x"]]), { wrong: [], unproven: ["toString"] });
+  assert.deepEqual(compare([["toString", "x"]]), { wrong: [], unproven: ["toString"], proven: 0 });
+  const many = compare(Array.from({ length: 2000 }, () => ["fee", "8"])).wrong;
+  assert.deepEqual([many.length, many[8]], [9, "and 1992 more"]);
 });
 
 /** Storage as browsers have it. */
