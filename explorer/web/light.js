@@ -572,6 +572,7 @@ const { totalPaid } = transaction_module;
 const MAX_SHOWN = 8;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
+const NUMBERS = /^(balance|amount|fees?|reward|subsidy|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
 const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 function headerFacts(header) {
   const { id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce } = header;
@@ -636,11 +637,28 @@ function show(name, value, prefix) {
   if (ADDRESSES.test(name) && /^[0-9a-f]{64}$/.test(value)) return showAddress(prefix, anyAddress(value, prefix));
   return `“${inert(value, 80)}”`;
 }
+function isShown(name, value, text) {
+  const shown = text.trim();
+  if (NUMBERS.test(name)) {
+    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
+    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+    return !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact);
+  }
+  if (!/^[0-9a-z]{40,}$/.test(value)) return true;
+  const ends = /^([0-9a-z]{3,})…([0-9a-z]{3,})$/.exec(shown);
+  if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
+  return !/^[0-9a-z]{40,}$/.test(shown) || shown === value;
+}
 function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
   let proven = 0;
-  for (const [claim, value] of claims) {
+  for (const [claim, value, text = ""] of claims) {
     const name = normalName(claim, prefix);
+    if (!isShown(name, value, text)) {
+      wrong.push(`it shows “${inert(text.trim(), 80)}” as ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}`);
+      continue;
+    }
     if (Object.hasOwn(facts, name)) {
       proven += 1;
       if (normal(name, value, prefix) === facts[name]) continue;
@@ -655,7 +673,7 @@ function compareClaims(facts, claims, prefix) {
 function some(texts) {
   return texts.length <= MAX_SHOWN ? texts : [...texts.slice(0, MAX_SHOWN), `and ${texts.length - MAX_SHOWN} more`];
 }
-return { BODY_FACTS, headerFacts, bodyFacts, subsidyAt, paymentFacts, accountFacts, compareClaims };
+return { BODY_FACTS, headerFacts, bodyFacts, subsidyAt, paymentFacts, accountFacts, isShown, compareClaims };
 })();
 
 const header_module = (() => {

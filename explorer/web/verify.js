@@ -10,6 +10,7 @@ import { otherNodes, trustedGenesis } from "./light/settings.js";
 /** More figures than any page has. */
 const MAX_OUTPUTS = 512;
 const MAX_CLAIMS = 2048;
+const MAX_TEXT = 256;
 /** Questions that wait for a node at a time. */
 const AT_ONCE = 4;
 const KINDS = ["tip", "account", "payment", "block"];
@@ -35,7 +36,7 @@ function claimsOf(container) {
   const own = figures.filter((figure) => figure.closest("[data-proven]") === container || !container.matches("[data-proven]"));
   return own.map((figure) => {
     const { claim, value = "", address } = figure.dataset;
-    return [address ? `${claim}@${address}` : claim, value];
+    return [address ? `${claim}@${address}` : claim, value, figure.textContent.slice(0, MAX_TEXT)];
   });
 }
 

@@ -13,6 +13,8 @@ const MAX_SHOWN = 8;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 /** Figures that may be written as an address or as 64 hex digits. */
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
+/** Figures that are numbers which a page shows in full, if it shows any. */
+const NUMBERS = /^(balance|amount|fees?|reward|subsidy|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
 /** Figures of a block for which its whole body is needed. */
 export const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 
@@ -107,17 +109,43 @@ function show(name, value, prefix) {
 }
 
 /**
+ * Whether the text of a figure is that of its exact value: a number in full, whose digits may be grouped, or an id or
+ * address, of which the middle may be left out. Other texts are not compared.
+ * @param {string} name
+ * @param {string} value
+ * @param {string} text
+ * @returns {boolean}
+ */
+export function isShown(name, value, text) {
+  const shown = text.trim();
+  if (NUMBERS.test(name)) {
+    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
+    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+    return !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact);
+  }
+  if (!/^[0-9a-z]{40,}$/.test(value)) return true;
+  const ends = /^([0-9a-z]{3,})…([0-9a-z]{3,})$/.exec(shown);
+  if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
+  return !/^[0-9a-z]{40,}$/.test(shown) || shown === value;
+}
+
+/**
  * Compares a page's figures with what was proven.
  * @param {Record<string, string>} facts
- * @param {[string, string][]} claims name and exact value
+ * @param {[string, string, string?][]} claims name, exact value, and the text that the page shows for it
  * @param {string} prefix of addresses
  * @returns {{wrong: string[], unproven: string[], proven: number}} sentences on those that differ, and the names of those nobody proved
  */
 export function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
   let proven = 0;
-  for (const [claim, value] of claims) {
+  for (const [claim, value, text = ""] of claims) {
     const name = normalName(claim, prefix);
+    if (!isShown(name, value, text)) {
+      wrong.push(`it shows “${inert(text.trim(), 80)}” as ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}`);
+      continue;
+    }
     if (Object.hasOwn(facts, name)) {
       proven += 1;
       if (normal(name, value, prefix) === facts[name]) continue;

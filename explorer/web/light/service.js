@@ -21,7 +21,7 @@ const MOVED_ON = [2001, 2003];
  * @typedef {object} Question
  * @property {"tip"|"account"|"payment"|"block"} kind
  * @property {string} id an address, a transaction's or a block's id; empty for the tip
- * @property {[string, string][]} claims the figures that the page shows, and their exact values
+ * @property {[string, string, string?][]} claims the figures that the page shows: name, exact value, and text
  * @property {{height: number|null, tip: string|null}} page the block at which the page was made
  *
  * @typedef {object} Verdict

@@ -7,7 +7,7 @@ import { readAddress, showAddress } from "../light/address.js";
 import { encodeBech32m } from "../light/bech32m.js";
 import { toHex, utf8 } from "../light/bytes.js";
 import { ProofError } from "../light/errors.js";
-import { compareClaims, subsidyAt } from "../light/facts.js";
+import { compareClaims, isShown, subsidyAt } from "../light/facts.js";
 import { readNetworkFile } from "../light/network_file.js";
 import { makeNetwork } from "../light/network.js";
 import { findNetwork, shippedNetwork, shippedParams } from "../light/networks.js";
@@ -120,6 +120,24 @@ test("subsidies, and figures that are compared", () => {
   assert.deepEqual(compare([["toString", "x"]]), { wrong: [], unproven: ["toString"], proven: 0 });
   const many = compare(Array.from({ length: 2000 }, () => ["fee", "8"])).wrong;
   assert.deepEqual([many.length, many[8]], [9, "and 1992 more"]);
+});
+
+test("the text of a figure is that of its value, or the page lies", () => {
+  const [id, address] = ["ab".repeat(32), "lcrn1y39592wlwdqpgu7llrkfclu95zqf2tp5yj2zznve5k438448rpjqq7x9pf"];
+  for (const [name, value, text] of [
+    ["balance", "1250000000", "12.5 CRN"], ["balance", "1250000000", " 12.50000000 CRN "], ["balance", "123456789012345", "1,234,567.89012345 CRN"],
+    ["balance", "123456789012345", "1\u202f234\u202f567.89012345"], ["fee", "200", "0.000002"], ["fee", "200", ""], ["balance", "0", "0"],
+    ["height", "1234567", "1 234 567"], ["height", "10", "block 10"], ["confirmations", "100", "100 blocks deep"], ["nonce", "3", "3"],
+    ["block", id, id], ["block", id, `${id.slice(0, 8)}…${id.slice(-6)}`], ["block", id, "the block before"], ["to.0", address, address],
+    ["to.0", address, "lcrn1y39…x9pf"], ["time", "1700000000000", "yesterday"], ["memo", "00", "anything"], ["transactions", "1000", "1000"],
+  ]) assert.ok(isShown(name, value, text), `${name} ${value} ${text}`);
+  for (const [name, value, text] of [
+    ["balance", "1250000000", "125 CRN"], ["balance", "1250000000", "12.51 CRN"], ["balance", "1250000000", "1250 CRN"], ["height", "10", "11"],
+    ["balance", "1250000000", "99 999 CRN"], ["confirmations", "1", "100 blocks deep"], ["block", id, "cd".repeat(32)], ["block", id, `ab…${id.slice(-6)}c0`],
+    ["block", id, `${id.slice(0, 8)}…cdcdcd`], ["to.0", address, address.replace("9592", "9593")], ["amount.0", "5", "5"], ["fee", "200", "200 CRN"],
+  ]) assert.ok(!isShown(name, value, text), `${name} ${value} ${text}`);
+  const { wrong } = compareClaims({ height: "10" }, [["height", "10", "<b>11"]], "lcrn");
+  assert.deepEqual(wrong, ["it shows “<b>11” as height “10”"]);
 });
 
 /** Storage as browsers have it. */
