@@ -125,7 +125,7 @@ export function isShown(name, value, text) {
     return !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact);
   }
   if (!/^[0-9a-z]{40,}$/.test(value)) return true;
-  const ends = /^([0-9a-z]{3,})…([0-9a-z]{3,})$/.exec(shown);
+  const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
   if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
   return !/^[0-9a-z]{40,}$/.test(shown) || shown === value;
 }
