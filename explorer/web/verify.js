@@ -78,7 +78,7 @@ class Page {
     this.panel.genesis(genesis, document.body.dataset.genesis ?? "");
     this.asked = new WeakMap();
     for (const output of this.outputs) show(output, "checking", "checking …");
-    this.open = this.client.open(genesis.id, otherNodes(local));
+    this.open = this.client.open(genesis.id, otherNodes(local, document.body.dataset.nodes));
     await this.#judge();
   }
 

@@ -1,7 +1,7 @@
-// What stands behind a page's verdicts: whose chain is believed, who lied, what to be careful about, and the settings.
+// What stands behind a page's verdicts: whose chain is believed, who lied, and what to be careful about.
 // Text from nodes goes into text nodes only.
 
-import { saveGenesis, saveNodes, otherNodes } from "./settings.js";
+import { saveGenesis } from "./settings.js";
 import { approximate, inert, showAge } from "./text.js";
 
 /** Makes an element with text and children. */
@@ -26,7 +26,9 @@ export class Panel {
     this.liars = this.#part("ul", "light-liars");
     this.liars.setAttribute("role", "alert");
     this.warnings = this.#part("ul", "light-warnings");
-    this.root.append(this.#settings());
+    const link = element(document, "a", "What is trusted, and which nodes are asked");
+    link.href = "/settings";
+    this.root.append(element(document, "p", "", [link]));
   }
 
   #append() {
@@ -94,28 +96,5 @@ export class Panel {
     this.status.textContent = `Nothing is proven: ${inert(error.message, 600)}`;
     this.#list(this.liars, (error.liars ?? []).map((liar) => `The node at ${liar.node} lies: ${liar.claim}`));
     this.#list(this.warnings, []);
-  }
-
-  #settings() {
-    const { localStorage } = this.document.defaultView;
-    const field = element(this.document, "textarea");
-    field.value = otherNodes(localStorage).join("\n");
-    field.rows = 3;
-    field.spellcheck = false;
-    const label = element(this.document, "label", "Other nodes to ask, one URL a line ", [field]);
-    const answer = element(this.document, "p");
-    answer.setAttribute("role", "status");
-    const save = this.#button("Ask these nodes, too", () => {
-      const bad = saveNodes(localStorage, field.value);
-      answer.textContent = bad.length ? `This is no URL of a node: ${inert(bad[0], 80)}` : "Kept in this browser.";
-      if (!bad.length) this.restart();
-    });
-    const forget = this.#button("Forget the genesis id", () => {
-      saveGenesis(localStorage, "");
-      this.document.defaultView.sessionStorage.removeItem("cairn.genesis");
-      this.restart();
-    });
-    const summary = element(this.document, "summary", "What is asked and trusted");
-    return element(this.document, "details", "", [summary, label, save, forget, answer]);
   }
 }

@@ -4,6 +4,7 @@ const ID = /^[0-9a-f]{64}$/;
 const GENESIS = "cairn.genesis";
 const NODES = "cairn.nodes";
 const MAX_NODES = 8;
+const MAX_TEXT = 8192;
 
 /** Storage that may be denied, full, or hold anything. */
 function read(storage, name) {
@@ -33,11 +34,14 @@ function write(storage, name, value) {
 export function trustedGenesis({ hash, local, session, told }) {
   const saved = ID.test(read(local, GENESIS)) ? read(local, GENESIS) : "";
   const named = new URLSearchParams(hash.replace(/^#/, "")).get("genesis") ?? "";
-  // For the other pages of this visit, whose addresses do not name it. It is kept for longer only when the visitor says so.
-  if (ID.test(named)) write(session, GENESIS, named);
-  const visit = ID.test(named) ? named : read(session, GENESIS);
-  if (ID.test(visit)) return { id: visit, from: "address", saved };
-  return saved ? { id: saved, from: "settings", saved } : { id: ID.test(told) ? told : "", from: "node", saved };
+  if (ID.test(named)) {
+    // For the other pages of this visit, whose addresses do not name it. For longer it is kept when the visitor says so.
+    write(session, GENESIS, named);
+    return { id: named, from: "address", saved };
+  }
+  if (saved) return { id: saved, from: "settings", saved };
+  const visit = read(session, GENESIS);
+  return ID.test(visit) ? { id: visit, from: "address", saved } : { id: ID.test(told) ? told : "", from: "node", saved };
 }
 
 /** @param {Storage} local @param {string} id trusted from now on; empty for none @returns {boolean} */
@@ -45,22 +49,15 @@ export function saveGenesis(local, id) {
   return (id === "" || ID.test(id)) && write(local, GENESIS, id);
 }
 
-/** @param {Storage} local @returns {string[]} the URLs of other nodes */
-export function otherNodes(local) {
-  const lines = read(local, NODES).split(/\s+/).slice(0, 64);
-  return [...new Set(lines.map(nodeUrl).filter((url) => url !== ""))].slice(0, MAX_NODES);
-}
-
 /**
+ * The URLs of other nodes: those that the page's operator names, and those in this browser's settings.
  * @param {Storage} local
- * @param {string} text URLs, one a line
- * @returns {string[]} lines that are no URLs of nodes; nothing is saved where there are any
+ * @param {string} [named] by the operator, with blanks between them
+ * @returns {string[]}
  */
-export function saveNodes(local, text) {
-  const lines = text.split(/\s+/).filter(Boolean);
-  const bad = lines.filter((line) => nodeUrl(line) === "");
-  if (!bad.length) write(local, NODES, lines.join("\n"));
-  return bad;
+export function otherNodes(local, named = "") {
+  const texts = [named, read(local, NODES)].flatMap((list) => list.slice(0, MAX_TEXT).split(/\s+/));
+  return [...new Set(texts.map(nodeUrl).filter((url) => url !== ""))].slice(0, MAX_NODES);
 }
 
 /** A URL of JSON-RPC as it is asked; empty where it is none. */

@@ -14,7 +14,7 @@ import { findNetwork, shippedNetwork, shippedParams } from "../light/networks.js
 import { readUri, writeUri } from "../light/payment_uri.js";
 import { qrCode } from "../light/qr.js";
 import { sha256 } from "../light/sha256.js";
-import { otherNodes, saveGenesis, saveNodes, trustedGenesis } from "../light/settings.js";
+import { otherNodes, saveGenesis, trustedGenesis } from "../light/settings.js";
 import { approximate, readAmount, showAge, showAmount } from "../light/text.js";
 import { BUNDLES, bundle } from "../tools/bundle.mjs";
 import { key } from "./support/keys.mjs";
@@ -153,7 +153,8 @@ test("the genesis id that is trusted is that of the address, or of the settings,
   assert.deepEqual(trusted("", storage({ "cairn.genesis": b }), storage(), c), { id: b, from: "settings", saved: b });
   const session = storage();
   assert.deepEqual(trusted(`#genesis=${a}`, storage({ "cairn.genesis": b }), session, c), { id: a, from: "address", saved: b });
-  // For the other pages of this visit, and never as a setting.
+  // For the other pages of this visit, behind the settings, and never as a setting.
+  assert.equal(trusted("", storage({ "cairn.genesis": b }), session, c).id, b);
   assert.deepEqual(trusted("", storage(), session, c), { id: a, from: "address", saved: "" });
   for (const odd of ["#genesis=xx", "#genesis=", "#", "#other=1", "#genesis=<b>"]) {
     assert.equal(trusted(odd, storage({ "cairn.genesis": "<b>" }), storage(), c).from, "node");
@@ -168,15 +169,14 @@ test("the genesis id that is trusted is that of the address, or of the settings,
 });
 
 test("other nodes are URLs, and nothing else is asked", () => {
-  const local = storage();
-  assert.deepEqual(saveNodes(local, "https://a.example\nhttp://127.0.0.1:9741/"), []);
+  const local = storage({ "cairn.nodes": "https://a.example\nhttp://127.0.0.1:9741/" });
   assert.deepEqual(otherNodes(local), ["https://a.example/", "http://127.0.0.1:9741/"]);
+  assert.deepEqual(otherNodes(local, "https://b.example https://a.example/"), ["https://b.example/", "https://a.example/", "http://127.0.0.1:9741/"]);
   for (const bad of ["javascript:alert(1)", "file:///etc/passwd", "a.example", "https://user:password@a.example", "data:,x", "https://a.example/#x"]) {
-    assert.deepEqual(saveNodes(local, bad), [bad]);
-    assert.deepEqual(otherNodes(storage({ "cairn.nodes": bad })), []);
+    assert.deepEqual(otherNodes(storage({ "cairn.nodes": bad }), bad), []);
   }
-  assert.equal(otherNodes(local).length, 2, "what was there stays");
-  assert.equal(otherNodes(storage({ "cairn.nodes": Array.from({ length: 50 }, (_, i) => `https://n${i}.example`).join(" ") })).length, 8);
+  const many = Array.from({ length: 50 }, (_, i) => `https://n${i}.example`).join(" ");
+  assert.equal(otherNodes(storage({ "cairn.nodes": many }), many).length, 8);
 });
 
 test("QR codes are those that another reader has read", () => {
