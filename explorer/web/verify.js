@@ -5,7 +5,7 @@
 import { LightClient } from "./light/client.js";
 import { ProofError } from "./light/errors.js";
 import { Panel } from "./light/panel.js";
-import { otherNodes, trustedGenesis } from "./light/settings.js";
+import { otherNodes, storageOf, trustedGenesis } from "./light/settings.js";
 
 /** More figures than any page has. */
 const MAX_OUTPUTS = 512;
@@ -30,13 +30,20 @@ function pageOf(container) {
   };
 }
 
+/** The text of a figure, without a verdict or a button that stands in the same element. */
+function textOf(figure) {
+  const copy = figure.cloneNode(true);
+  copy.querySelectorAll("output, button").forEach((each) => each.remove());
+  return copy.textContent.slice(0, MAX_TEXT);
+}
+
 /** The figures beside an output: those of its own element, not of one inside it. */
 function claimsOf(container) {
   const figures = [...container.querySelectorAll("[data-claim]")].slice(0, MAX_CLAIMS);
   const own = figures.filter((figure) => figure.closest("[data-proven]") === container || !container.matches("[data-proven]"));
   return own.map((figure) => {
     const { claim, value = "", address } = figure.dataset;
-    return [address ? `${claim}@${address}` : claim, value, figure.textContent.slice(0, MAX_TEXT)];
+    return [address ? `${claim}@${address}` : claim, value, textOf(figure)];
   });
 }
 
@@ -73,7 +80,7 @@ class Page {
   /** Begins, also anew after the settings have changed. */
   async start() {
     const { hash } = window.location;
-    const [local, session] = [window.localStorage, window.sessionStorage];
+    const [local, session] = [storageOf(window, "localStorage"), storageOf(window, "sessionStorage")];
     const genesis = trustedGenesis({ hash, local, session, told: document.body.dataset.genesis ?? "" });
     this.panel.genesis(genesis, document.body.dataset.genesis ?? "");
     this.asked = new WeakMap();

@@ -1,7 +1,7 @@
 // What stands behind a page's verdicts: whose chain is believed, who lied, and what to be careful about.
 // Text from nodes goes into text nodes only.
 
-import { saveGenesis } from "./settings.js";
+import { saveGenesis, storageOf } from "./settings.js";
 import { approximate, inert, showAge } from "./text.js";
 
 /** Makes an element with text and children. */
@@ -70,7 +70,7 @@ export class Panel {
       `network (${id}) than the one you confirmed (${saved}).`));
     if (/^[0-9a-f]{64}$/.test(told) && told !== id) parts.push(say(`This node follows the network ${told}, and you trust ${id}.`));
     if (id && id !== saved) parts.push(this.#button("Trust this genesis id in this browser", () => {
-      saveGenesis(this.document.defaultView.localStorage, id);
+      saveGenesis(storageOf(this.document.defaultView, "localStorage"), id);
       this.restart();
     }));
     this.trust.replaceChildren(...parts);

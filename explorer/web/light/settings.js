@@ -6,6 +6,19 @@ const NODES = "cairn.nodes";
 const MAX_NODES = 8;
 const MAX_TEXT = 8192;
 
+/**
+ * @param {Window} window
+ * @param {"localStorage"|"sessionStorage"} name
+ * @returns {Storage|null} null where the browser denies it, which below is as if it were empty
+ */
+export function storageOf(window, name) {
+  try {
+    return window[name];
+  } catch {
+    return null;
+  }
+}
+
 /** Storage that may be denied, full, or hold anything. */
 function read(storage, name) {
   try {
