@@ -655,18 +655,18 @@ function compareClaims(facts, claims, prefix) {
   let proven = 0;
   for (const [claim, value, text = ""] of claims) {
     const name = normalName(claim, prefix);
-    if (!isShown(name, value, text)) {
-      wrong.push(`it shows “${inert(text.trim(), 80)}” as ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}`);
+    const fact = Object.hasOwn(facts, name) ? facts[name] : name.startsWith("received@") ? "0" : null;
+    const called = inert(claim.split("@")[0], 40);
+    if (fact === null) {
+      unproven.push(called);
       continue;
     }
-    if (Object.hasOwn(facts, name)) {
-      proven += 1;
-      if (normal(name, value, prefix) === facts[name]) continue;
-      wrong.push(`it says ${inert(claim.split("@")[0], 40)} ${show(name, value, prefix)}, and ${show(name, facts[name], prefix)} is proven`);
-    } else if (name.startsWith("received@")) {
-      proven += 1;
-      if (value !== "0") wrong.push(`it says that this address received ${show(name, value, prefix)}, and it received nothing`);
-    } else unproven.push(inert(claim, 40));
+    proven += 1;
+    if (normal(name, value, prefix) !== fact) {
+      wrong.push(`it says ${called} ${show(name, value, prefix)}, and ${show(name, fact, prefix)} is proven`);
+    } else if (!isShown(name, value, text)) {
+      wrong.push(`it shows ${called} as “${inert(text.trim(), 80)}”, and ${show(name, fact, prefix)} is proven`);
+    }
   }
   return { wrong: some(wrong), unproven: some(unproven), proven };
 }

@@ -137,7 +137,7 @@ test("the text of a figure is that of its value, or the page lies", () => {
     ["block", id, `${id.slice(0, 8)}…cdcdcd`], ["to.0", address, address.replace("9592", "9593")], ["amount.0", "5", "5"], ["fee", "200", "200 CRN"],
   ]) assert.ok(!isShown(name, value, text), `${name} ${value} ${text}`);
   const { wrong } = compareClaims({ height: "10" }, [["height", "10", "<b>11"]], "lcrn");
-  assert.deepEqual(wrong, ["it shows “<b>11” as height “10”"]);
+  assert.deepEqual(wrong, ["it shows height as “<b>11”, and “10” is proven"]);
 });
 
 /** Storage as browsers have it. */
