@@ -70,7 +70,8 @@ function concat(...parts) {
 function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
-  return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
+  return high === 0n && view.getBigUint64(16) === 0n
+    ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
 function toBigEndian(value) {
@@ -123,7 +124,8 @@ class Reader {
   }
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
-    if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
+    if (claimed > BigInt(most))
+      throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
     if (claimed * BigInt(size) > BigInt(this.left)) {
       throw unreadable(`the ${this.what} claims ${claimed} ${what}, and has ${this.left} bytes left for them`);
     }
@@ -182,7 +184,8 @@ function decodeBech32m(text) {
   const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
   if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
   if (values.length < CHECKSUM) throw unreadable("it is too short");
-  if (polymod([...expand(prefix), ...values]) !== CONSTANT) throw unreadable("its checksum is wrong: is there a typo?");
+  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
+    throw unreadable("its checksum is wrong: is there a typo?");
   const bytes = [];
   let [bits, rest] = [0, 0];
   for (const value of values.slice(0, -CHECKSUM)) {
@@ -400,7 +403,8 @@ function readAddress(text, prefix) {
     throw unreadable(`the address begins with ${address.prefix}1, expected ${prefix}1: it is of another network`);
   }
   if (address.bytes.length !== 32) throw unreadable(`the address has ${address.bytes.length} bytes, expected 32`);
-  if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
+  if (!isOnCurve(address.bytes))
+    throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
 function anyAddress(text, prefix) {
@@ -494,7 +498,16 @@ function showAge(ms) {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const HIDDEN = new RegExp(
+  [
+    "[",
+    String.raw`\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f`,
+    String.raw`\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}`,
+    String.raw`\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}`,
+    "]",
+  ].join(""),
+  "gu",
+);
 function inert(text, most = 512) {
   const letters = [...text.slice(0, 2 * most)].slice(0, most).join("");
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
@@ -553,8 +566,14 @@ function checkTransaction(network, transaction) {
   demand(!isZero(sender), say("its sender is zero"));
   demand(nonce !== 2n ** 64n - 1n, say("its nonce is the last there is"));
   demand(outputs.length >= 1, say("it pays nobody"));
-  demand(outputs.every((output) => output.amount >= 1n), say("it pays nothing to somebody"));
-  demand(outputs.every((output) => !isZero(output.to)), say("it pays the zero address"));
+  demand(
+    outputs.every((output) => output.amount >= 1n),
+    say("it pays nothing to somebody"),
+  );
+  demand(
+    outputs.every((output) => !isZero(output.to)),
+    say("it pays the zero address"),
+  );
   const digest = sighash(network.genesis.id, body);
   demand(verifySignature(sender, digest, signature), say("its signature is not its sender's for this network"));
 }
@@ -572,14 +591,24 @@ const { totalPaid } = transaction_module;
 const MAX_SHOWN = 8;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
-const NUMBERS = /^(balance|amount|fees?|reward|subsidy|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
+const NUMBERS =
+  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
 const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 function headerFacts(header) {
   const { id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce } = header;
   return {
-    id: toHex(id), block: toHex(id), version: `${version}`, height: `${height}`, parent: toHex(parent), time: `${time}`,
-    target: showTarget(target), beneficiary: toHex(beneficiary), txs_root: toHex(txsRoot), state_root: toHex(stateRoot),
-    history_root: toHex(historyRoot), nonce: `${nonce}`,
+    id: toHex(id),
+    block: toHex(id),
+    version: `${version}`,
+    height: `${height}`,
+    parent: toHex(parent),
+    time: `${time}`,
+    target: showTarget(target),
+    beneficiary: toHex(beneficiary),
+    txs_root: toHex(txsRoot),
+    state_root: toHex(stateRoot),
+    history_root: toHex(historyRoot),
+    nonce: `${nonce}`,
   };
 }
 function bodyFacts(network, { header, transactions, size }) {
@@ -587,7 +616,11 @@ function bodyFacts(network, { header, transactions, size }) {
   const paid = transactions.reduce((sum, each) => sum + totalPaid(each), 0n);
   const subsidy = subsidyAt(network, header.height);
   const facts = {
-    transactions: `${transactions.length}`, size: `${size}`, fees: `${fees}`, paid: `${paid}`, reward: `${subsidy + fees}`,
+    transactions: `${transactions.length}`,
+    size: `${size}`,
+    fees: `${fees}`,
+    paid: `${paid}`,
+    reward: `${subsidy + fees}`,
   };
   transactions.forEach((each, place) => {
     facts[`tx.${place}`] = toHex(each.id);
@@ -601,10 +634,22 @@ function subsidyAt({ subsidy, halving }, height) {
 function paymentFacts(transaction, { header, confirmations }, pageHeight) {
   const { id, version, sender, nonce, fee, maxPrice, validUntil, outputs, memo, signature, raw } = transaction;
   const facts = {
-    id: toHex(id), txid: toHex(id), tx_version: `${version}`, sender: toHex(sender), nonce: `${nonce}`, fee: `${fee}`,
-    max_price: `${maxPrice}`, valid_until: `${validUntil}`, amount: `${totalPaid(transaction)}`, memo: toHex(memo),
-    outputs: `${outputs.length}`, size: `${raw.length}`, signature: toHex(signature), height: `${header.height}`,
-    block: toHex(header.id), time: `${header.time}`,
+    id: toHex(id),
+    txid: toHex(id),
+    tx_version: `${version}`,
+    sender: toHex(sender),
+    nonce: `${nonce}`,
+    fee: `${fee}`,
+    max_price: `${maxPrice}`,
+    valid_until: `${validUntil}`,
+    amount: `${totalPaid(transaction)}`,
+    memo: toHex(memo),
+    outputs: `${outputs.length}`,
+    size: `${raw.length}`,
+    signature: toHex(signature),
+    height: `${header.height}`,
+    block: toHex(header.id),
+    time: `${header.time}`,
     confirmations: `${pageHeight === null ? confirmations : pageHeight - header.height + 1}`,
   };
   outputs.forEach(({ to, amount }, place) => {
@@ -643,7 +688,9 @@ function isShown(name, value, text) {
     const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
     const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
     const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact);
+    return (
+      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
+    );
   }
   if (!/^[0-9a-z]{40,}$/.test(value)) return true;
   const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
@@ -694,7 +741,20 @@ function readHeader(bytes) {
   const nonce = reader.u64();
   reader.end();
   const id = headerId(bytes);
-  return { raw: bytes, id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce };
+  return {
+    raw: bytes,
+    id,
+    version,
+    height,
+    parent,
+    time,
+    target,
+    beneficiary,
+    txsRoot,
+    stateRoot,
+    historyRoot,
+    nonce,
+  };
 }
 const headerSeal = (raw) => sealHash(raw.subarray(0, HEADER_BYTES - 8));
 function headerId(raw) {
@@ -717,7 +777,8 @@ function checkAlone(network, header) {
 function checkVersion(network, header) {
   const expected = network.versionAt(header.height);
   if (header.version === expected) return;
-  const text = `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
+  const text =
+    `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
     "that this page does not know";
   throw new ProofError(text, "failure", "version");
 }
@@ -740,7 +801,7 @@ function split(count) {
 }
 function siblingSides(index, count) {
   const sides = [];
-  for (let [place, rest] = [index, count]; rest > 1; ) {
+  for (let [place, rest] = [index, count]; rest > 1;) {
     const left = split(rest);
     const isLeft = place >= left;
     sides.push(isLeft);
@@ -801,8 +862,10 @@ function leafOf(header, work, nextTarget) {
 }
 function checkJoin(left, right) {
   demand(left.nextTarget === right.firstTarget, () => {
-    return `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
-      `demands ${showTarget(left.nextTarget)}`;
+    return (
+      `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
+      `demands ${showTarget(left.nextTarget)}`
+    );
   });
   demand(left.lastTime < right.lastTime, () => {
     return `a part of the history ends at ${right.lastTime} ms, and the part before it at ${left.lastTime} ms`;
@@ -862,7 +925,8 @@ function checkPlace(leaf, height, siblings, count, root) {
     node = sides[level] ? merge(sibling, node) : merge(node, sibling);
   });
   demand(equal(rootHash(u64(count), node.raw), root), () => {
-    return `block ${height} (${toHex(leaf.raw.subarray(0, 32))}) is not on the chain: its path leads to another history`;
+    const id = toHex(leaf.raw.subarray(0, 32));
+    return `block ${height} (${id}) is not on the chain: its path leads to another history`;
   });
   return before;
 }
@@ -885,7 +949,9 @@ function stateRoot(leaves) {
   let level = leaves.map(leafHash);
   let size = 2 ** depthOf(BigInt(leaves.length));
   for (; size > 1; size /= 2) {
-    level = Array.from({ length: size / 2 }, (_, i) => nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING));
+    level = Array.from({ length: size / 2 }, (_, i) =>
+      nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING),
+    );
   }
   return stateHash(u64(leaves.length), level[0]);
 }
@@ -917,9 +983,13 @@ function checkPath({ count, index, leaf, path }, root) {
   demand(equal(stateHash(u64(count), hash), root), () => "its path leads to another state root");
 }
 function checkAccount(bytes, address, root) {
-  demand(bytes.length <= MAX_ACCOUNT_PROOF_BYTES, () => {
-    return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_ACCOUNT_PROOF_BYTES,
+    () => {
+      return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const proof = readProof(bytes);
   demand(!isZero(address), () => "no proof says anything about the zero address");
   checkPath(proof, root);
@@ -955,7 +1025,9 @@ function readUpgrades(bytes) {
   return upgrades;
 }
 function inBounds({ maxBlockBytes = 42_000n, maxNewAccounts = 1024n, accountPrice = 0n }) {
-  return maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n;
+  return (
+    maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n
+  );
 }
 function checkUpgrades(upgrades) {
   let before = 2n;
@@ -964,7 +1036,10 @@ function checkUpgrades(upgrades) {
     const say = (what) => () => `the upgrade at height ${height}: ${what}`;
     demand(height > before, say("heights have to be at least 3 and to rise"));
     demand(/^[a-z0-9-]{1,32}$/.test(name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
-    demand([maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined), say("it changes nothing"));
+    demand(
+      [maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined),
+      say("it changes nothing"),
+    );
     demand(inBounds(upgrade), say("a bound of blocks or the price of accounts is out of range"));
     demand(feature === undefined, say("this page knows no such feature"));
     before = height;
@@ -999,14 +1074,30 @@ const { decodeTarget, showTarget } = targets_module;
 const { checkUpgrades, inBounds, versionsOf } = upgrades_module;
 const MAX_AMOUNT = 2n ** 53n - 1n;
 const chainHash = tagged("cairn/chain");
-const NUMBERS = ["intervalMs", "halfLifeMs", "maxFutureMs", "maxBlockBytes", "maxNewAccounts", "accountPrice",
-  "subsidy", "halving", "genesisTime"];
+const NUMBERS = [
+  "intervalMs",
+  "halfLifeMs",
+  "maxFutureMs",
+  "maxBlockBytes",
+  "maxNewAccounts",
+  "accountPrice",
+  "subsidy",
+  "halving",
+  "genesisTime",
+];
 function encodeParams(params) {
   const text = (value) => concat(u64(utf8(value).length), utf8(value));
   const numbers = NUMBERS.map((name) => u64(params[name]));
   const allocations = params.allocations.map(({ address, amount }) => concat(address, u64(amount)));
-  return concat(text(params.name), text(params.prefix), ...numbers, u32(params.powLimit), u32(params.genesisTarget),
-    u64(allocations.length), ...allocations);
+  return concat(
+    text(params.name),
+    text(params.prefix),
+    ...numbers,
+    u32(params.powLimit),
+    u32(params.genesisTarget),
+    u64(allocations.length),
+    ...allocations,
+  );
 }
 function readParams(bytes) {
   const reader = new Reader(bytes, "network");
@@ -1030,12 +1121,16 @@ function checkParams(params) {
   const { intervalMs, halfLifeMs, halving, allocations } = params;
   demand(/^[a-z0-9-]{1,32}$/.test(params.name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
   demand(/^[a-z][a-z0-9]{0,15}$/.test(params.prefix), say("the prefix is not 1 to 16 lower-case letters or digits"));
-  demand(intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
-    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`));
+  demand(
+    intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
+    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`),
+  );
   demand(halving >= 1n, say("the halving is 0"));
   const [limit, first] = [decodeTarget(params.powLimit), decodeTarget(params.genesisTarget)];
-  demand(limit !== null && first !== null && first <= limit && limit < 1n << 255n,
-    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`));
+  demand(
+    limit !== null && first !== null && first <= limit && limit < 1n << 255n,
+    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`),
+  );
   demand(inBounds(params), say("a bound of blocks or the price of accounts is out of range"));
   let money = issued(params);
   allocations.forEach(({ address, amount }, place) => {
@@ -1047,9 +1142,18 @@ function checkParams(params) {
   demand(money <= MAX_AMOUNT, say("allocations and subsidies are more than 2^53 - 1 pebbles"));
 }
 function genesisHeader(params) {
-  return concat(Uint8Array.of(1, 0), u64(0), chainHash(encodeParams(params)), u64(params.genesisTime),
-    u32(params.genesisTarget), new Uint8Array(32), txsRoot([]), stateRootOf(params.allocations), new Uint8Array(32),
-    u64(0));
+  return concat(
+    Uint8Array.of(1, 0),
+    u64(0),
+    chainHash(encodeParams(params)),
+    u64(params.genesisTime),
+    u32(params.genesisTarget),
+    new Uint8Array(32),
+    txsRoot([]),
+    stateRootOf(params.allocations),
+    new Uint8Array(32),
+    u64(0),
+  );
 }
 function makeNetwork(params, upgrades = []) {
   checkParams(params);
@@ -1071,9 +1175,13 @@ function makeNetwork(params, upgrades = []) {
 }
 function networkOf(bytes, genesisId, upgrades = []) {
   const network = makeNetwork(readParams(bytes), upgrades);
-  demand(network.genesisId === genesisId, () => {
-    return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
-  }, "genesis");
+  demand(
+    network.genesisId === genesisId,
+    () => {
+      return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
+    },
+    "genesis",
+  );
   return network;
 }
 const isGenesis = (network, id) => equal(network.genesis.id, id);
@@ -1097,9 +1205,12 @@ function readJson(text, most, what) {
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 function field(object, name, type) {
   const value = isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
-  const right = type === "number" ? Number.isSafeInteger(value) && value >= 0
-    : type === "object" ? isObject(value)
-    : typeof value === type;
+  const right =
+    type === "number"
+      ? Number.isSafeInteger(value) && value >= 0
+      : type === "object"
+        ? isObject(value)
+        : typeof value === type;
   if (!right) throw failure(`the field ${name} is missing or no ${type}`, "decode");
   return value;
 }
@@ -1119,14 +1230,30 @@ const { makeNetwork, networkOf } = network_module;
 const { optionalText, readJson } = shapes_module;
 const { readUpgrades } = upgrades_module;
 const PUBLIC = {
-  intervalMs: 30_000n, halfLifeMs: 3_600_000n, maxFutureMs: 60_000n, maxBlockBytes: 1_048_576n, maxNewAccounts: 1_024n,
-  accountPrice: 1_000_000n, subsidy: 500_000_000n, halving: 4_204_800n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e00ffff, genesisTarget: 0x1d1fffff,
+  intervalMs: 30_000n,
+  halfLifeMs: 3_600_000n,
+  maxFutureMs: 60_000n,
+  maxBlockBytes: 1_048_576n,
+  maxNewAccounts: 1_024n,
+  accountPrice: 1_000_000n,
+  subsidy: 500_000_000n,
+  halving: 4_204_800n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e00ffff,
+  genesisTarget: 0x1d1fffff,
 };
 const LOCAL = {
-  intervalMs: 2_000n, halfLifeMs: 20_000n, maxFutureMs: 5_000n, maxBlockBytes: 2_097_152n, maxNewAccounts: 16_384n,
-  accountPrice: 100_000n, subsidy: 5_000_000_000n, halving: 100_000n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e3fffff, genesisTarget: 0x1e1fffff,
+  intervalMs: 2_000n,
+  halfLifeMs: 20_000n,
+  maxFutureMs: 5_000n,
+  maxBlockBytes: 2_097_152n,
+  maxNewAccounts: 16_384n,
+  accountPrice: 100_000n,
+  subsidy: 5_000_000_000n,
+  halving: 100_000n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e3fffff,
+  genesisTarget: 0x1e1fffff,
 };
 const DEVELOPERS = [
   "lcrn1q3krrqw8udczg6wc6aa4ut7gs926sz29gl7x5m9l6lfm3606vnaszxku58",
@@ -1371,7 +1498,10 @@ function follow(network, walk, header, now) {
     return `${where} has the target ${showTarget(header.target)}, expected ${showTarget(expected)}`;
   });
   demand(header.time > tip.time, () => `${where} is not later than its parent`);
-  demand(equal(header.historyRoot, history.root()), () => `${where} commits to another history than that of its chain`);
+  demand(
+    equal(header.historyRoot, history.root()),
+    () => `${where} commits to another history than that of its chain`,
+  );
   checkTime(network, header, now);
   checkVersion(network, header);
   const next = nextTarget(network, header.height, header.target, tip.time, header.time);
@@ -1454,8 +1584,14 @@ class DifficultyBounds {
       return `${what} claims ${node.work} hashes of work, and its targets need at least ${bounds.work}`;
     });
     const change = this.#log(node.nextTarget) - this.#log(node.firstTarget);
-    demand(change <= bounds.easier, () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`);
-    demand(change >= bounds.harder, () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`);
+    demand(
+      change <= bounds.easier,
+      () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`,
+    );
+    demand(
+      change >= bounds.harder,
+      () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`,
+    );
   }
   #checkOne(node, height, before) {
     const gap = BigInt(node.lastTime) - BigInt(before);
@@ -1562,9 +1698,13 @@ class VerifiedTip {
   }
   extend(network, tip, bytes, now) {
     const count = bytes.length / HEADER_BYTES;
-    demand(Number.isInteger(count) && count <= TAIL, () => {
-      return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
-    }, "decode");
+    demand(
+      Number.isInteger(count) && count <= TAIL,
+      () => {
+        return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
+      },
+      "decode",
+    );
     const headers = splitHeaders(bytes, count);
     const last = headers[count - 1] ?? this.tip;
     demand(equal(last.id, tip), () => `the headers end with ${toHex(last.id)}, expected ${toHex(tip)}`);
@@ -1573,7 +1713,10 @@ class VerifiedTip {
       follow(network, walk, header, now);
       return { time: header.time, work: walk.history.work };
     });
-    const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
+    const [all, known] = [
+      [...this.headers, ...headers],
+      [...this.marks, ...moments],
+    ];
     const { history, below } = walk;
     return new VerifiedTip({ headers: all, history, below, moments: known, samples: this.samples });
   }
@@ -1601,7 +1744,11 @@ function lastLeaf(network, tip, parent) {
   return leafOf(tip, workOf(tip.target), nextTarget(network, tip.height, tip.target, parent.time, tip.time));
 }
 function restore(network, kept) {
-  if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
+  if (
+    kept?.version !== KEPT_VERSION ||
+    !(kept.headers instanceof Uint8Array) ||
+    !(kept.peaks instanceof Uint8Array)
+  ) {
     return null;
   }
   const count = kept.headers.length / HEADER_BYTES;
@@ -1618,7 +1765,10 @@ function restore(network, kept) {
   const bits = last.height.toString(2).replaceAll("0", "").length;
   if (!linked || count !== Math.min(last.height, TAIL) + 1 || size !== bits) return null;
   const at = (place) => readNode(kept.peaks.slice(place * NODE_BYTES, (place + 1) * NODE_BYTES));
-  const below = new History(last.height, Array.from({ length: size }, (_, place) => at(place)));
+  const below = new History(
+    last.height,
+    Array.from({ length: size }, (_, place) => at(place)),
+  );
   if (!equal(below.root(), last.historyRoot)) return null;
   const history = below.clone();
   history.append(lastLeaf(network, last, headers[count - 2]));
@@ -1652,9 +1802,13 @@ function readLightProof(reader) {
   return { tail, opened, nodes };
 }
 function decodeLightProof(bytes) {
-  demand(bytes.length <= MAX_PROOF_BYTES, () => {
-    return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_PROOF_BYTES,
+    () => {
+      return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const reader = new Reader(bytes, "light proof");
   const proof = readLightProof(reader);
   reader.end();
@@ -1662,7 +1816,7 @@ function decodeLightProof(bytes) {
 }
 function treesBetween(from, to) {
   const sizes = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let size = 1;
     while (at % (size * 2) === 0 && at + size * 2 <= to) size *= 2;
     sizes.push(size);
@@ -1684,10 +1838,15 @@ class HistoryWalk {
   }
   #append(node, size) {
     demand(node.firstTarget === this.history.last.nextTarget, () => {
-      return `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
-        `expected ${showTarget(this.history.last.nextTarget)}`;
+      return (
+        `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
+        `expected ${showTarget(this.history.last.nextTarget)}`
+      );
     });
-    demand(node.lastTime > this.time, () => `block ${this.history.count + size - 1} is not later than what is before it`);
+    demand(
+      node.lastTime > this.time,
+      () => `block ${this.history.count + size - 1} is not later than what is before it`,
+    );
     this.history.append(node, size);
     this.work = addWork(this.work, node.work);
     this.time = node.lastTime;
@@ -1752,7 +1911,8 @@ function checkSamples(walk, wanted, start) {
   const three = sampled.flatMap((height) => [height, height - 1, height - 2]);
   const needed = new Set([...three, start - 1, start - 2].filter((height) => height > 0));
   const there = new Set(walk.samples.map((sample) => sample.height));
-  for (const height of needed) demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
+  for (const height of needed)
+    demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
   for (const height of there) demand(needed.has(height), () => `block ${height} is opened, and no sample needs it`);
 }
 function walkTail(network, tail, walk, now) {
@@ -1775,15 +1935,17 @@ function checkLightProof(network, request, proof, now) {
   demand(tail.length === length, () => `got a tail of ${tail.length} headers, expected ${length}`);
   if (start <= 1) demand(!opened.length && !nodes.length, () => "a proof without history opens blocks of it");
   const rest = start === 0 ? tail.slice(1) : tail;
-  if (start === 0) demand(equal(tail[0].id, network.genesis.id), () => {
-    return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
-  });
+  if (start === 0)
+    demand(equal(tail[0].id, network.genesis.id), () => {
+      return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
+    });
   const walk = walkHistory(network, proof, start);
   demand(walk.last !== null, () => `block ${start - 1} is not opened`);
   const end = { tip: walk.last, history: walk.history.clone(), below: new History() };
   const moments = [...walk.moments, ...walkTail(network, rest, end, now)];
   const { history, below } = end;
-  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
+  const wanted =
+    start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
   if (start > 1) checkSamples(walk, wanted, start);
   const headers = start === 0 ? [network.genesis, ...rest] : tail;
   return new VerifiedTip({ headers, history, below, moments, samples: wanted.length });
@@ -1817,9 +1979,13 @@ function readTransactionProof(reader) {
   return { header, transaction, inclusion, place };
 }
 function decodeTransactionProof(bytes) {
-  demand(bytes.length <= MAX_TRANSACTION_PROOF_BYTES, () => {
-    return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_TRANSACTION_PROOF_BYTES,
+    () => {
+      return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   return readTransactionProof(new Reader(bytes, "proof of a payment"));
 }
 function checkTransactionProof(network, { header, transaction, inclusion, place }, tip) {
@@ -1915,7 +2081,8 @@ class Candidate {
     const since = optionalText(answer, "since");
     const now = this.environment.now();
     try {
-      if (since === null) return checkLightProof(this.network, { tip, random, samples: SAMPLES }, decodeLightProof(raw), now);
+      if (since === null)
+        return checkLightProof(this.network, { tip, random, samples: SAMPLES }, decodeLightProof(raw), now);
       demand(since === kept?.id, () => "it continues from a tip that it was not asked about");
       return kept.extend(this.network, tip, raw, now);
     } catch (error) {
@@ -1951,7 +2118,10 @@ class Candidate {
     }
     const newest = at.height === tip.height ? settled : await read(tip);
     const named = height === null ? undefined : this.tip.headerAt(height);
-    const states = [[at, settled], [tip, newest]];
+    const states = [
+      [at, settled],
+      [tip, newest],
+    ];
     const known = states.find(([header]) => header === named);
     const page = known ? known[1] : named && (await read(named).catch(onlyIf(STATE_NOT_KEPT)));
     return { at, buried, settled, newest, named: page === undefined ? null : { header: named, account: page } };
@@ -1959,7 +2129,11 @@ class Candidate {
   async payment(txid, claimed) {
     let answer;
     try {
-      answer = await this.node.call("chain_getTransactionProof", [txid, this.tip.id], inHex(MAX_TRANSACTION_PROOF_BYTES));
+      answer = await this.node.call(
+        "chain_getTransactionProof",
+        [txid, this.tip.id],
+        inHex(MAX_TRANSACTION_PROOF_BYTES),
+      );
     } catch (error) {
       if (!isCode(error, TRANSACTION_NOT_FOUND)) throw error;
       const height = claimed ?? (await this.#saysMinedAt(txid));
@@ -1976,7 +2150,8 @@ class Candidate {
       return { transaction: proof.transaction, place: checkTransactionProof(this.network, proof, this.tip), proof };
     } catch (error) {
       if (error instanceof ProofError) {
-        error.message = `it claims that the payment ${txid} is in a block, and its proof does not hold: ${error.message}`;
+        const claim = `it claims that the payment ${txid} is in a block, and its proof does not hold`;
+        error.message = `${claim}: ${error.message}`;
       }
       throw error;
     }
@@ -2021,9 +2196,12 @@ class Candidate {
     const raw = fromHex(field(answer, "raw", "string"), "proof", 0, MAX_PROOF_BYTES);
     const proof = decodeLightProof(raw);
     checkLightProof(this.network, { tip: this.tip.tip.id, random, samples: SAMPLES }, proof, this.environment.now());
-    demand(proof.opened.some((opened) => equal(opened.id, header.id)), () => {
-      return `it claims that ${toHex(header.id)} is block ${header.height}, and proves another`;
-    });
+    demand(
+      proof.opened.some((opened) => equal(opened.id, header.id)),
+      () => {
+        return `it claims that ${toHex(header.id)} is block ${header.height}, and proves another`;
+      },
+    );
   }
 }
 function onlyIf(code) {
@@ -2134,7 +2312,10 @@ class Verifier {
     this.ahead = offset < 0 ? -offset : 0;
   }
   #clockOffset(asked) {
-    const clocks = asked.map((candidate) => candidate.clock).filter((clock) => clock !== null).sort((a, b) => a - b);
+    const clocks = asked
+      .map((candidate) => candidate.clock)
+      .filter((clock) => clock !== null)
+      .sort((a, b) => a - b);
     const median = clocks[Math.floor(clocks.length / 2)] ?? 0;
     return Math.abs(median) > Number(this.network.maxFutureMs) ? median : 0;
   }
@@ -2166,13 +2347,23 @@ class Verifier {
     const age = now - best.tip.time;
     const slowed = best.slowed(now);
     const warnings = [];
-    if (age > OLD_MS) warnings.push(`the newest block is ${showAge(age)} old; newer ones may be withheld, or nobody mines`);
-    else if (slowed) warnings.push(`the last hour has ${Math.round(slowed)} times less work than an hour of the last day ` +
-      "had: blocks may be withheld, or miners have left; ask several nodes");
-    if (this.seen && this.seen.work > best.work) warnings.push(`this chain has ${approximate(best.work)} hashes of work, ` +
-      `and this browser has seen one with ${approximate(this.seen.work)}: the node is behind, or keeps blocks back`);
-    if (this.ahead) warnings.push(`this computer's clock is ${Math.round(this.ahead / 1000)} s ahead of the nodes': one of ` +
-      "the two is wrong, and with it the ages of blocks that are shown");
+    if (age > OLD_MS)
+      warnings.push(`the newest block is ${showAge(age)} old; newer ones may be withheld, or nobody mines`);
+    else if (slowed)
+      warnings.push(
+        `the last hour has ${Math.round(slowed)} times less work than an hour of the last day ` +
+          "had: blocks may be withheld, or miners have left; ask several nodes",
+      );
+    if (this.seen && this.seen.work > best.work)
+      warnings.push(
+        `this chain has ${approximate(best.work)} hashes of work, ` +
+          `and this browser has seen one with ${approximate(this.seen.work)}: the node is behind, or keeps blocks back`,
+      );
+    if (this.ahead)
+      warnings.push(
+        `this computer's clock is ${Math.round(this.ahead / 1000)} s ahead of the nodes': one of ` +
+          "the two is wrong, and with it the ages of blocks that are shown",
+      );
     for (const { url, tip } of this.candidates.slice(1).filter((other) => other.tip.work < best.work)) {
       warnings.push(`the node at ${url} is behind: it proves block ${tip.height} and less work`);
     }
@@ -2312,7 +2503,8 @@ class Service {
   async #judge(question) {
     const judges = { tip: this.#tip, account: this.#account, payment: this.#payment, block: this.#block };
     if (!Object.hasOwn(judges, question.kind)) return failed("this page does not know how to prove that");
-    if (this.#isReplaced(question.page)) return failed("blocks were replaced since this page was made: load it again");
+    if (this.#isReplaced(question.page))
+      return failed("blocks were replaced since this page was made: load it again");
     return judges[question.kind].call(this, question);
   }
   #compare(facts, { claims }, work, notes = []) {
@@ -2325,7 +2517,8 @@ class Service {
   #tip(question) {
     const { best } = this.verifier;
     const height = question.page.height ?? best.height;
-    if (height > best.height) return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
+    if (height > best.height)
+      return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
@@ -2347,8 +2540,11 @@ class Service {
     const claim = height === null ? null : { url: this.environment.origin, height };
     const mined = await this.verifier.payment(question.id, claim);
     if (mined === null) {
-      return failed(height === null ? "it is in no block yet; what waits in a pool nothing can prove"
-        : `no node that was asked proves that it is in block ${height}`);
+      return failed(
+        height === null
+          ? "it is in no block yet; what waits in a pool nothing can prove"
+          : `no node that was asked proves that it is in block ${height}`,
+      );
     }
     const facts = paymentFacts(mined.transaction, mined.place, question.page.height);
     return this.#compare(facts, question, this.verifier.best.work);
@@ -2358,12 +2554,18 @@ class Service {
     const { best, network } = this.verifier;
     const whole = question.claims.some(([name]) => BODY_FACTS.test(name));
     const recent = whole ? undefined : best.headerAt(claimedHeight(question) ?? -1);
-    const found = recent && toHex(recent.id) === question.id ? { header: recent, body: null }
-      : await this.verifier.block(question.id, whole);
+    const found =
+      recent && toHex(recent.id) === question.id
+        ? { header: recent, body: null }
+        : await this.verifier.block(question.id, whole);
     if (found === null) return failed("no node that was asked has it on the chain that is proven");
     const { header, body } = found;
     const confirmations = (question.page.height ?? best.height) - header.height + 1;
-    const facts = { ...headerFacts(header), ...(body ? bodyFacts(network, body) : {}), confirmations: `${confirmations}` };
+    const facts = {
+      ...headerFacts(header),
+      ...(body ? bodyFacts(network, body) : {}),
+      confirmations: `${confirmations}`,
+    };
     return this.#compare(facts, question, best.work);
   }
 }
@@ -2395,10 +2597,11 @@ function isBetter(value, old) {
 }
 const DATABASE = "cairn-light";
 const TIPS = "tips";
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 async function open(indexedDB) {
   const request = indexedDB.open(DATABASE, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(TIPS);
@@ -2431,13 +2634,16 @@ const { ProofError } = errors_module;
 const { Service } = service_module;
 const { browserStore } = store_module;
 const METHODS = ["open", "refresh", "report", "check"];
-const service = browserStore(self.indexedDB).then((store) => new Service({
-  fetch: (url, options) => self.fetch(url, options),
-  now: () => Date.now(),
-  random: () => self.crypto.getRandomValues(new Uint8Array(32)),
-  store,
-  origin: `${self.location.origin}/`,
-}));
+const service = browserStore(self.indexedDB).then(
+  (store) =>
+    new Service({
+      fetch: (url, options) => self.fetch(url, options),
+      now: () => Date.now(),
+      random: () => self.crypto.getRandomValues(new Uint8Array(32)),
+      store,
+      origin: `${self.location.origin}/`,
+    }),
+);
 self.addEventListener("message", async ({ data: { id, method, args } }) => {
   try {
     if (!METHODS.includes(method)) throw new ProofError(`the worker has no method ${method}`, "failure");

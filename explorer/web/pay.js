@@ -64,7 +64,8 @@ function decodeBech32m(text) {
   const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
   if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
   if (values.length < CHECKSUM) throw unreadable("it is too short");
-  if (polymod([...expand(prefix), ...values]) !== CONSTANT) throw unreadable("its checksum is wrong: is there a typo?");
+  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
+    throw unreadable("its checksum is wrong: is there a typo?");
   const bytes = [];
   let [bits, rest] = [0, 0];
   for (const value of values.slice(0, -CHECKSUM)) {
@@ -134,7 +135,8 @@ function concat(...parts) {
 function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
-  return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
+  return high === 0n && view.getBigUint64(16) === 0n
+    ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
 function toBigEndian(value) {
@@ -187,7 +189,8 @@ class Reader {
   }
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
-    if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
+    if (claimed > BigInt(most))
+      throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
     if (claimed * BigInt(size) > BigInt(this.left)) {
       throw unreadable(`the ${this.what} claims ${claimed} ${what}, and has ${this.left} bytes left for them`);
     }
@@ -400,7 +403,8 @@ function readAddress(text, prefix) {
     throw unreadable(`the address begins with ${address.prefix}1, expected ${prefix}1: it is of another network`);
   }
   if (address.bytes.length !== 32) throw unreadable(`the address has ${address.bytes.length} bytes, expected 32`);
-  if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
+  if (!isOnCurve(address.bytes))
+    throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
 function anyAddress(text, prefix) {
@@ -467,7 +471,16 @@ function showAge(ms) {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const HIDDEN = new RegExp(
+  [
+    "[",
+    String.raw`\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f`,
+    String.raw`\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}`,
+    String.raw`\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}`,
+    "]",
+  ].join(""),
+  "gu",
+);
 function inert(text, most = 512) {
   const letters = [...text.slice(0, 2 * most)].slice(0, most).join("");
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
@@ -494,7 +507,8 @@ const MAX_MEMO_BYTES = 256;
 const MAX_LABEL_BYTES = 128;
 function readUri(text) {
   const length = utf8(text).length;
-  if (length > MAX_URI_BYTES) throw unreadable(`the payment URI has ${length} bytes, expected at most ${MAX_URI_BYTES}`);
+  if (length > MAX_URI_BYTES)
+    throw unreadable(`the payment URI has ${length} bytes, expected at most ${MAX_URI_BYTES}`);
   if (!text.startsWith(SCHEME)) {
     throw unreadable(`got “${inert(text, 40)}”, expected a payment URI such as cairn:ADDRESS?amount=1.5`);
   }
@@ -508,10 +522,13 @@ function readField(uri, pair) {
   const mark = pair.indexOf("=");
   const [name, value] = [pair.slice(0, Math.max(0, mark)), pair.slice(mark + 1)];
   if (mark < 0 || !["amount", "memo", "label"].includes(name) || uri[name] !== null) {
-    throw unreadable(`the payment URI has the field “${inert(pair, 40)}”; expected amount, memo and label, each once`);
+    throw unreadable(
+      `the payment URI has the field “${inert(pair, 40)}”; expected amount, memo and label, each once`,
+    );
   }
   try {
-    uri[name] = name === "amount" ? readAmount(value) : readText(value, name === "memo" ? MAX_MEMO_BYTES : MAX_LABEL_BYTES);
+    uri[name] =
+      name === "amount" ? readAmount(value) : readText(value, name === "memo" ? MAX_MEMO_BYTES : MAX_LABEL_BYTES);
   } catch (error) {
     error.message = `the payment URI's ${name}: ${error.message}`;
     throw error;
@@ -541,10 +558,13 @@ function readText(value, most) {
   if (/[\u0000-\u001f\u007f-\u009f]/.test(text)) throw unreadable("it has control characters");
   return text;
 }
-const escape = (text) => [...utf8(text)].map((byte) => {
-  const letter = String.fromCharCode(byte);
-  return /[A-Za-z0-9._~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-}).join("");
+const escape = (text) =>
+  [...utf8(text)]
+    .map((byte) => {
+      const letter = String.fromCharCode(byte);
+      return /[A-Za-z0-9._~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    })
+    .join("");
 function writeUri({ address, amount, memo, label }) {
   const fields = [];
   if (amount !== null) fields.push(`amount=${showAmount(amount)}`);
@@ -612,7 +632,9 @@ function encodeData(bytes, version) {
   bytes.forEach((byte) => push(byte, 8));
   push(0, Math.min(4, dataBytes(version) * 8 - bits.length));
   while (bits.length % 8) bits.push(0);
-  const words = Array.from({ length: bits.length / 8 }, (_, i) => Number.parseInt(bits.slice(8 * i, 8 * i + 8).join(""), 2));
+  const words = Array.from({ length: bits.length / 8 }, (_, i) =>
+    Number.parseInt(bits.slice(8 * i, 8 * i + 8).join(""), 2),
+  );
   for (let pad = 0xec; words.length < dataBytes(version); pad ^= 0xec ^ 0x11) words.push(pad);
   return words;
 }
@@ -649,16 +671,24 @@ class Matrix {
     }
     const square = (x, y, radius, isDark) => {
       for (let dy = -radius; dy <= radius; dy += 1) {
-        for (let dx = -radius; dx <= radius; dx += 1) this.set(x + dx, y + dy, isDark(Math.max(Math.abs(dx), Math.abs(dy))));
+        for (let dx = -radius; dx <= radius; dx += 1)
+          this.set(x + dx, y + dy, isDark(Math.max(Math.abs(dx), Math.abs(dy))));
       }
     };
-    for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) square(x, y, 4, (ring) => ring !== 2 && ring !== 4);
+    for (const [x, y] of [
+      [3, 3],
+      [size - 4, 3],
+      [3, size - 4],
+    ])
+      square(x, y, 4, (ring) => ring !== 2 && ring !== 4);
     const middles = alignments(this.version);
     const last = middles.length - 1;
-    middles.forEach((x, i) => middles.forEach((y, j) => {
-      const corner = (i === 0 && j === 0) || (i === 0 && j === last) || (i === last && j === 0);
-      if (!corner) square(x, y, 2, (ring) => ring !== 1);
-    }));
+    middles.forEach((x, i) =>
+      middles.forEach((y, j) => {
+        const corner = (i === 0 && j === 0) || (i === 0 && j === last) || (i === last && j === 0);
+        if (!corner) square(x, y, 2, (ring) => ring !== 1);
+      }),
+    );
     this.format(0);
     if (this.version >= 7) this.#versionBits();
   }
@@ -703,13 +733,20 @@ class Matrix {
   }
   mask(number) {
     const rules = [
-      (x, y) => (x + y) % 2, (x, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3,
-      (x, y) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2, (x, y) => ((x * y) % 2) + ((x * y) % 3),
-      (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2, (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
+      (x, y) => (x + y) % 2,
+      (x, y) => y % 2,
+      (x) => x % 3,
+      (x, y) => (x + y) % 3,
+      (x, y) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2,
+      (x, y) => ((x * y) % 2) + ((x * y) % 3),
+      (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2,
+      (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
     ];
-    this.dark.forEach((row, y) => row.forEach((_, x) => {
-      if (!this.fixed[y][x] && rules[number](x, y) === 0) row[x] ^= 1;
-    }));
+    this.dark.forEach((row, y) =>
+      row.forEach((_, x) => {
+        if (!this.fixed[y][x] && rules[number](x, y) === 0) row[x] ^= 1;
+      }),
+    );
     this.format(number);
   }
   penalty() {
@@ -734,7 +771,8 @@ class Matrix {
 function qrCode(text) {
   const bytes = utf8(text);
   let version = 1;
-  while (version <= MAX_VERSION && 4 + (version < 10 ? 8 : 16) + 8 * bytes.length > 8 * dataBytes(version)) version += 1;
+  while (version <= MAX_VERSION && 4 + (version < 10 ? 8 : 16) + 8 * bytes.length > 8 * dataBytes(version))
+    version += 1;
   if (version > MAX_VERSION) return null;
   const words = interleave(encodeData(bytes, version), version);
   const made = Array.from({ length: 8 }, (_, mask) => {
@@ -772,8 +810,11 @@ const { ProofError, unreadable } = errors_module;
 const { SCHEME, readUri, writeUri } = payment_uri_module;
 const { qrSvg } = qr_module;
 const { inert, readAmount, showAmount } = text_module;
-const NETWORKS = { crn: ["main", "the main network"], tcrn: ["test", "the test network: its money is worth nothing"],
-  lcrn: ["local", "a local network: its money is worth nothing"] };
+const NETWORKS = {
+  crn: ["main", "the main network"],
+  tcrn: ["test", "the test network: its money is worth nothing"],
+  lcrn: ["local", "a local network: its money is worth nothing"],
+};
 function checked(uri) {
   const { prefix } = readAddress(uri.address);
   const [chain, network] = NETWORKS[prefix] ?? [null, `the network whose addresses begin with ${prefix}1`];
@@ -794,9 +835,16 @@ function show(text) {
     ];
     const command = `wallet ${uri.chain ? `--chain ${uri.chain} ` : ""}send ${quoted(writeUri(uri))}`;
     const picture = qrSvg(writeUri(uri));
-    const parts = [element("h2", "This asks for a payment."), terms(rows), element("p", "In a terminal: ", [code(command)]),
-      ...(picture ? [picture] : [])];
-    showVerdict(place, "proven", [...parts, element("p", "Whoever made this URI chose what it says. Compare the address.")]);
+    const parts = [
+      element("h2", "This asks for a payment."),
+      terms(rows),
+      element("p", "In a terminal: ", [code(command)]),
+      ...(picture ? [picture] : []),
+    ];
+    showVerdict(place, "proven", [
+      ...parts,
+      element("p", "Whoever made this URI chose what it says. Compare the address."),
+    ]);
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
     showVerdict(place, "lied", [element("h2", "This is no payment URI."), element("p", inert(error.message, 600))]);

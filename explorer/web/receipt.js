@@ -64,7 +64,8 @@ function decodeBech32m(text) {
   const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
   if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
   if (values.length < CHECKSUM) throw unreadable("it is too short");
-  if (polymod([...expand(prefix), ...values]) !== CONSTANT) throw unreadable("its checksum is wrong: is there a typo?");
+  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
+    throw unreadable("its checksum is wrong: is there a typo?");
   const bytes = [];
   let [bits, rest] = [0, 0];
   for (const value of values.slice(0, -CHECKSUM)) {
@@ -134,7 +135,8 @@ function concat(...parts) {
 function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
-  return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
+  return high === 0n && view.getBigUint64(16) === 0n
+    ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
 function toBigEndian(value) {
@@ -187,7 +189,8 @@ class Reader {
   }
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
-    if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
+    if (claimed > BigInt(most))
+      throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
     if (claimed * BigInt(size) > BigInt(this.left)) {
       throw unreadable(`the ${this.what} claims ${claimed} ${what}, and has ${this.left} bytes left for them`);
     }
@@ -400,7 +403,8 @@ function readAddress(text, prefix) {
     throw unreadable(`the address begins with ${address.prefix}1, expected ${prefix}1: it is of another network`);
   }
   if (address.bytes.length !== 32) throw unreadable(`the address has ${address.bytes.length} bytes, expected 32`);
-  if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
+  if (!isOnCurve(address.bytes))
+    throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
 function anyAddress(text, prefix) {
@@ -514,7 +518,20 @@ function readHeader(bytes) {
   const nonce = reader.u64();
   reader.end();
   const id = headerId(bytes);
-  return { raw: bytes, id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce };
+  return {
+    raw: bytes,
+    id,
+    version,
+    height,
+    parent,
+    time,
+    target,
+    beneficiary,
+    txsRoot,
+    stateRoot,
+    historyRoot,
+    nonce,
+  };
 }
 const headerSeal = (raw) => sealHash(raw.subarray(0, HEADER_BYTES - 8));
 function headerId(raw) {
@@ -537,7 +554,8 @@ function checkAlone(network, header) {
 function checkVersion(network, header) {
   const expected = network.versionAt(header.height);
   if (header.version === expected) return;
-  const text = `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
+  const text =
+    `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
     "that this page does not know";
   throw new ProofError(text, "failure", "version");
 }
@@ -560,7 +578,7 @@ function split(count) {
 }
 function siblingSides(index, count) {
   const sides = [];
-  for (let [place, rest] = [index, count]; rest > 1; ) {
+  for (let [place, rest] = [index, count]; rest > 1;) {
     const left = split(rest);
     const isLeft = place >= left;
     sides.push(isLeft);
@@ -621,8 +639,10 @@ function leafOf(header, work, nextTarget) {
 }
 function checkJoin(left, right) {
   demand(left.nextTarget === right.firstTarget, () => {
-    return `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
-      `demands ${showTarget(left.nextTarget)}`;
+    return (
+      `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
+      `demands ${showTarget(left.nextTarget)}`
+    );
   });
   demand(left.lastTime < right.lastTime, () => {
     return `a part of the history ends at ${right.lastTime} ms, and the part before it at ${left.lastTime} ms`;
@@ -682,7 +702,8 @@ function checkPlace(leaf, height, siblings, count, root) {
     node = sides[level] ? merge(sibling, node) : merge(node, sibling);
   });
   demand(equal(rootHash(u64(count), node.raw), root), () => {
-    return `block ${height} (${toHex(leaf.raw.subarray(0, 32))}) is not on the chain: its path leads to another history`;
+    const id = toHex(leaf.raw.subarray(0, 32));
+    return `block ${height} (${id}) is not on the chain: its path leads to another history`;
   });
   return before;
 }
@@ -705,7 +726,9 @@ function stateRoot(leaves) {
   let level = leaves.map(leafHash);
   let size = 2 ** depthOf(BigInt(leaves.length));
   for (; size > 1; size /= 2) {
-    level = Array.from({ length: size / 2 }, (_, i) => nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING));
+    level = Array.from({ length: size / 2 }, (_, i) =>
+      nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING),
+    );
   }
   return stateHash(u64(leaves.length), level[0]);
 }
@@ -737,9 +760,13 @@ function checkPath({ count, index, leaf, path }, root) {
   demand(equal(stateHash(u64(count), hash), root), () => "its path leads to another state root");
 }
 function checkAccount(bytes, address, root) {
-  demand(bytes.length <= MAX_ACCOUNT_PROOF_BYTES, () => {
-    return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_ACCOUNT_PROOF_BYTES,
+    () => {
+      return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const proof = readProof(bytes);
   demand(!isZero(address), () => "no proof says anything about the zero address");
   checkPath(proof, root);
@@ -775,7 +802,9 @@ function readUpgrades(bytes) {
   return upgrades;
 }
 function inBounds({ maxBlockBytes = 42_000n, maxNewAccounts = 1024n, accountPrice = 0n }) {
-  return maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n;
+  return (
+    maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n
+  );
 }
 function checkUpgrades(upgrades) {
   let before = 2n;
@@ -784,7 +813,10 @@ function checkUpgrades(upgrades) {
     const say = (what) => () => `the upgrade at height ${height}: ${what}`;
     demand(height > before, say("heights have to be at least 3 and to rise"));
     demand(/^[a-z0-9-]{1,32}$/.test(name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
-    demand([maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined), say("it changes nothing"));
+    demand(
+      [maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined),
+      say("it changes nothing"),
+    );
     demand(inBounds(upgrade), say("a bound of blocks or the price of accounts is out of range"));
     demand(feature === undefined, say("this page knows no such feature"));
     before = height;
@@ -819,14 +851,30 @@ const { decodeTarget, showTarget } = targets_module;
 const { checkUpgrades, inBounds, versionsOf } = upgrades_module;
 const MAX_AMOUNT = 2n ** 53n - 1n;
 const chainHash = tagged("cairn/chain");
-const NUMBERS = ["intervalMs", "halfLifeMs", "maxFutureMs", "maxBlockBytes", "maxNewAccounts", "accountPrice",
-  "subsidy", "halving", "genesisTime"];
+const NUMBERS = [
+  "intervalMs",
+  "halfLifeMs",
+  "maxFutureMs",
+  "maxBlockBytes",
+  "maxNewAccounts",
+  "accountPrice",
+  "subsidy",
+  "halving",
+  "genesisTime",
+];
 function encodeParams(params) {
   const text = (value) => concat(u64(utf8(value).length), utf8(value));
   const numbers = NUMBERS.map((name) => u64(params[name]));
   const allocations = params.allocations.map(({ address, amount }) => concat(address, u64(amount)));
-  return concat(text(params.name), text(params.prefix), ...numbers, u32(params.powLimit), u32(params.genesisTarget),
-    u64(allocations.length), ...allocations);
+  return concat(
+    text(params.name),
+    text(params.prefix),
+    ...numbers,
+    u32(params.powLimit),
+    u32(params.genesisTarget),
+    u64(allocations.length),
+    ...allocations,
+  );
 }
 function readParams(bytes) {
   const reader = new Reader(bytes, "network");
@@ -850,12 +898,16 @@ function checkParams(params) {
   const { intervalMs, halfLifeMs, halving, allocations } = params;
   demand(/^[a-z0-9-]{1,32}$/.test(params.name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
   demand(/^[a-z][a-z0-9]{0,15}$/.test(params.prefix), say("the prefix is not 1 to 16 lower-case letters or digits"));
-  demand(intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
-    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`));
+  demand(
+    intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
+    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`),
+  );
   demand(halving >= 1n, say("the halving is 0"));
   const [limit, first] = [decodeTarget(params.powLimit), decodeTarget(params.genesisTarget)];
-  demand(limit !== null && first !== null && first <= limit && limit < 1n << 255n,
-    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`));
+  demand(
+    limit !== null && first !== null && first <= limit && limit < 1n << 255n,
+    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`),
+  );
   demand(inBounds(params), say("a bound of blocks or the price of accounts is out of range"));
   let money = issued(params);
   allocations.forEach(({ address, amount }, place) => {
@@ -867,9 +919,18 @@ function checkParams(params) {
   demand(money <= MAX_AMOUNT, say("allocations and subsidies are more than 2^53 - 1 pebbles"));
 }
 function genesisHeader(params) {
-  return concat(Uint8Array.of(1, 0), u64(0), chainHash(encodeParams(params)), u64(params.genesisTime),
-    u32(params.genesisTarget), new Uint8Array(32), txsRoot([]), stateRootOf(params.allocations), new Uint8Array(32),
-    u64(0));
+  return concat(
+    Uint8Array.of(1, 0),
+    u64(0),
+    chainHash(encodeParams(params)),
+    u64(params.genesisTime),
+    u32(params.genesisTarget),
+    new Uint8Array(32),
+    txsRoot([]),
+    stateRootOf(params.allocations),
+    new Uint8Array(32),
+    u64(0),
+  );
 }
 function makeNetwork(params, upgrades = []) {
   checkParams(params);
@@ -891,9 +952,13 @@ function makeNetwork(params, upgrades = []) {
 }
 function networkOf(bytes, genesisId, upgrades = []) {
   const network = makeNetwork(readParams(bytes), upgrades);
-  demand(network.genesisId === genesisId, () => {
-    return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
-  }, "genesis");
+  demand(
+    network.genesisId === genesisId,
+    () => {
+      return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
+    },
+    "genesis",
+  );
   return network;
 }
 const isGenesis = (network, id) => equal(network.genesis.id, id);
@@ -928,7 +993,16 @@ function showAge(ms) {
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)} h`;
   return `${Math.floor(seconds / 86_400)} days`;
 }
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const HIDDEN = new RegExp(
+  [
+    "[",
+    String.raw`\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f`,
+    String.raw`\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}`,
+    String.raw`\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}`,
+    "]",
+  ].join(""),
+  "gu",
+);
 function inert(text, most = 512) {
   const letters = [...text.slice(0, 2 * most)].slice(0, most).join("");
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
@@ -952,8 +1026,15 @@ const { makeNetwork } = network_module;
 const { readAmount } = text_module;
 const MAX_NETWORK_FILE = 1 << 20;
 const U64 = 2n ** 64n;
-const NUMBERS = { interval_ms: "intervalMs", half_life_ms: "halfLifeMs", max_future_ms: "maxFutureMs",
-  max_block_bytes: "maxBlockBytes", max_new_accounts: "maxNewAccounts", halving: "halving", genesis_time: "genesisTime" };
+const NUMBERS = {
+  interval_ms: "intervalMs",
+  half_life_ms: "halfLifeMs",
+  max_future_ms: "maxFutureMs",
+  max_block_bytes: "maxBlockBytes",
+  max_new_accounts: "maxNewAccounts",
+  halving: "halving",
+  genesis_time: "genesisTime",
+};
 const AMOUNTS = { account_price: "accountPrice", subsidy: "subsidy" };
 const TARGETS = { pow_limit: "powLimit", genesis_target: "genesisTarget" };
 const TEXTS = { name: "name", prefix: "prefix" };
@@ -1008,10 +1089,11 @@ function target(value, name) {
 }
 function readParams(fields) {
   const params = {};
-  const take = (names, read) => Object.entries(names).forEach(([name, field]) => {
-    params[field] = read(fields.get(name), name);
-    fields.delete(name);
-  });
+  const take = (names, read) =>
+    Object.entries(names).forEach(([name, field]) => {
+      params[field] = read(fields.get(name), name);
+      fields.delete(name);
+    });
   take(TEXTS, string);
   take(NUMBERS, number);
   take(AMOUNTS, (value, name) => readAmount(string(value, name)));
@@ -1067,9 +1149,12 @@ function readJson(text, most, what) {
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 function field(object, name, type) {
   const value = isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
-  const right = type === "number" ? Number.isSafeInteger(value) && value >= 0
-    : type === "object" ? isObject(value)
-    : typeof value === type;
+  const right =
+    type === "number"
+      ? Number.isSafeInteger(value) && value >= 0
+      : type === "object"
+        ? isObject(value)
+        : typeof value === type;
   if (!right) throw failure(`the field ${name} is missing or no ${type}`, "decode");
   return value;
 }
@@ -1089,14 +1174,30 @@ const { makeNetwork, networkOf } = network_module;
 const { optionalText, readJson } = shapes_module;
 const { readUpgrades } = upgrades_module;
 const PUBLIC = {
-  intervalMs: 30_000n, halfLifeMs: 3_600_000n, maxFutureMs: 60_000n, maxBlockBytes: 1_048_576n, maxNewAccounts: 1_024n,
-  accountPrice: 1_000_000n, subsidy: 500_000_000n, halving: 4_204_800n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e00ffff, genesisTarget: 0x1d1fffff,
+  intervalMs: 30_000n,
+  halfLifeMs: 3_600_000n,
+  maxFutureMs: 60_000n,
+  maxBlockBytes: 1_048_576n,
+  maxNewAccounts: 1_024n,
+  accountPrice: 1_000_000n,
+  subsidy: 500_000_000n,
+  halving: 4_204_800n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e00ffff,
+  genesisTarget: 0x1d1fffff,
 };
 const LOCAL = {
-  intervalMs: 2_000n, halfLifeMs: 20_000n, maxFutureMs: 5_000n, maxBlockBytes: 2_097_152n, maxNewAccounts: 16_384n,
-  accountPrice: 100_000n, subsidy: 5_000_000_000n, halving: 100_000n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e3fffff, genesisTarget: 0x1e1fffff,
+  intervalMs: 2_000n,
+  halfLifeMs: 20_000n,
+  maxFutureMs: 5_000n,
+  maxBlockBytes: 2_097_152n,
+  maxNewAccounts: 16_384n,
+  accountPrice: 100_000n,
+  subsidy: 5_000_000_000n,
+  halving: 100_000n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e3fffff,
+  genesisTarget: 0x1e1fffff,
 };
 const DEVELOPERS = [
   "lcrn1q3krrqw8udczg6wc6aa4ut7gs926sz29gl7x5m9l6lfm3606vnaszxku58",
@@ -1174,7 +1275,10 @@ function follow(network, walk, header, now) {
     return `${where} has the target ${showTarget(header.target)}, expected ${showTarget(expected)}`;
   });
   demand(header.time > tip.time, () => `${where} is not later than its parent`);
-  demand(equal(header.historyRoot, history.root()), () => `${where} commits to another history than that of its chain`);
+  demand(
+    equal(header.historyRoot, history.root()),
+    () => `${where} commits to another history than that of its chain`,
+  );
   checkTime(network, header, now);
   checkVersion(network, header);
   const next = nextTarget(network, header.height, header.target, tip.time, header.time);
@@ -1257,8 +1361,14 @@ class DifficultyBounds {
       return `${what} claims ${node.work} hashes of work, and its targets need at least ${bounds.work}`;
     });
     const change = this.#log(node.nextTarget) - this.#log(node.firstTarget);
-    demand(change <= bounds.easier, () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`);
-    demand(change >= bounds.harder, () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`);
+    demand(
+      change <= bounds.easier,
+      () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`,
+    );
+    demand(
+      change >= bounds.harder,
+      () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`,
+    );
   }
   #checkOne(node, height, before) {
     const gap = BigInt(node.lastTime) - BigInt(before);
@@ -1396,9 +1506,13 @@ class VerifiedTip {
   }
   extend(network, tip, bytes, now) {
     const count = bytes.length / HEADER_BYTES;
-    demand(Number.isInteger(count) && count <= TAIL, () => {
-      return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
-    }, "decode");
+    demand(
+      Number.isInteger(count) && count <= TAIL,
+      () => {
+        return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
+      },
+      "decode",
+    );
     const headers = splitHeaders(bytes, count);
     const last = headers[count - 1] ?? this.tip;
     demand(equal(last.id, tip), () => `the headers end with ${toHex(last.id)}, expected ${toHex(tip)}`);
@@ -1407,7 +1521,10 @@ class VerifiedTip {
       follow(network, walk, header, now);
       return { time: header.time, work: walk.history.work };
     });
-    const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
+    const [all, known] = [
+      [...this.headers, ...headers],
+      [...this.marks, ...moments],
+    ];
     const { history, below } = walk;
     return new VerifiedTip({ headers: all, history, below, moments: known, samples: this.samples });
   }
@@ -1435,7 +1552,11 @@ function lastLeaf(network, tip, parent) {
   return leafOf(tip, workOf(tip.target), nextTarget(network, tip.height, tip.target, parent.time, tip.time));
 }
 function restore(network, kept) {
-  if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
+  if (
+    kept?.version !== KEPT_VERSION ||
+    !(kept.headers instanceof Uint8Array) ||
+    !(kept.peaks instanceof Uint8Array)
+  ) {
     return null;
   }
   const count = kept.headers.length / HEADER_BYTES;
@@ -1452,7 +1573,10 @@ function restore(network, kept) {
   const bits = last.height.toString(2).replaceAll("0", "").length;
   if (!linked || count !== Math.min(last.height, TAIL) + 1 || size !== bits) return null;
   const at = (place) => readNode(kept.peaks.slice(place * NODE_BYTES, (place + 1) * NODE_BYTES));
-  const below = new History(last.height, Array.from({ length: size }, (_, place) => at(place)));
+  const below = new History(
+    last.height,
+    Array.from({ length: size }, (_, place) => at(place)),
+  );
   if (!equal(below.root(), last.historyRoot)) return null;
   const history = below.clone();
   history.append(lastLeaf(network, last, headers[count - 2]));
@@ -1486,9 +1610,13 @@ function readLightProof(reader) {
   return { tail, opened, nodes };
 }
 function decodeLightProof(bytes) {
-  demand(bytes.length <= MAX_PROOF_BYTES, () => {
-    return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_PROOF_BYTES,
+    () => {
+      return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const reader = new Reader(bytes, "light proof");
   const proof = readLightProof(reader);
   reader.end();
@@ -1496,7 +1624,7 @@ function decodeLightProof(bytes) {
 }
 function treesBetween(from, to) {
   const sizes = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let size = 1;
     while (at % (size * 2) === 0 && at + size * 2 <= to) size *= 2;
     sizes.push(size);
@@ -1518,10 +1646,15 @@ class HistoryWalk {
   }
   #append(node, size) {
     demand(node.firstTarget === this.history.last.nextTarget, () => {
-      return `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
-        `expected ${showTarget(this.history.last.nextTarget)}`;
+      return (
+        `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
+        `expected ${showTarget(this.history.last.nextTarget)}`
+      );
     });
-    demand(node.lastTime > this.time, () => `block ${this.history.count + size - 1} is not later than what is before it`);
+    demand(
+      node.lastTime > this.time,
+      () => `block ${this.history.count + size - 1} is not later than what is before it`,
+    );
     this.history.append(node, size);
     this.work = addWork(this.work, node.work);
     this.time = node.lastTime;
@@ -1586,7 +1719,8 @@ function checkSamples(walk, wanted, start) {
   const three = sampled.flatMap((height) => [height, height - 1, height - 2]);
   const needed = new Set([...three, start - 1, start - 2].filter((height) => height > 0));
   const there = new Set(walk.samples.map((sample) => sample.height));
-  for (const height of needed) demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
+  for (const height of needed)
+    demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
   for (const height of there) demand(needed.has(height), () => `block ${height} is opened, and no sample needs it`);
 }
 function walkTail(network, tail, walk, now) {
@@ -1609,15 +1743,17 @@ function checkLightProof(network, request, proof, now) {
   demand(tail.length === length, () => `got a tail of ${tail.length} headers, expected ${length}`);
   if (start <= 1) demand(!opened.length && !nodes.length, () => "a proof without history opens blocks of it");
   const rest = start === 0 ? tail.slice(1) : tail;
-  if (start === 0) demand(equal(tail[0].id, network.genesis.id), () => {
-    return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
-  });
+  if (start === 0)
+    demand(equal(tail[0].id, network.genesis.id), () => {
+      return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
+    });
   const walk = walkHistory(network, proof, start);
   demand(walk.last !== null, () => `block ${start - 1} is not opened`);
   const end = { tip: walk.last, history: walk.history.clone(), below: new History() };
   const moments = [...walk.moments, ...walkTail(network, rest, end, now)];
   const { history, below } = end;
-  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
+  const wanted =
+    start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
   if (start > 1) checkSamples(walk, wanted, start);
   const headers = start === 0 ? [network.genesis, ...rest] : tail;
   return new VerifiedTip({ headers, history, below, moments, samples: wanted.length });
@@ -1667,8 +1803,14 @@ function checkTransaction(network, transaction) {
   demand(!isZero(sender), say("its sender is zero"));
   demand(nonce !== 2n ** 64n - 1n, say("its nonce is the last there is"));
   demand(outputs.length >= 1, say("it pays nobody"));
-  demand(outputs.every((output) => output.amount >= 1n), say("it pays nothing to somebody"));
-  demand(outputs.every((output) => !isZero(output.to)), say("it pays the zero address"));
+  demand(
+    outputs.every((output) => output.amount >= 1n),
+    say("it pays nothing to somebody"),
+  );
+  demand(
+    outputs.every((output) => !isZero(output.to)),
+    say("it pays the zero address"),
+  );
   const digest = sighash(network.genesis.id, body);
   demand(verifySignature(sender, digest, signature), say("its signature is not its sender's for this network"));
 }
@@ -1702,9 +1844,13 @@ function readTransactionProof(reader) {
   return { header, transaction, inclusion, place };
 }
 function decodeTransactionProof(bytes) {
-  demand(bytes.length <= MAX_TRANSACTION_PROOF_BYTES, () => {
-    return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_TRANSACTION_PROOF_BYTES,
+    () => {
+      return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   return readTransactionProof(new Reader(bytes, "proof of a payment"));
 }
 function checkTransactionProof(network, { header, transaction, inclusion, place }, tip) {
@@ -1735,9 +1881,13 @@ const MAX_RECEIPT_BYTES = 32 + MAX_PROOF_BYTES + MAX_TRANSACTION_PROOF_BYTES;
 const MAX_RECEIPT_FILE = 2 * MAX_RECEIPT_BYTES + 4096;
 const VERSION = 1;
 function decodeReceipt(bytes) {
-  demand(bytes.length <= MAX_RECEIPT_BYTES, () => {
-    return `the receipt has ${bytes.length} bytes, expected at most ${MAX_RECEIPT_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_RECEIPT_BYTES,
+    () => {
+      return `the receipt has ${bytes.length} bytes, expected at most ${MAX_RECEIPT_BYTES}`;
+    },
+    "decode",
+  );
   const reader = new Reader(bytes, "receipt");
   const tip = reader.take(32);
   const light = readLightProof(reader);
@@ -1766,9 +1916,13 @@ function checkReceiptFile(network, file, { now, leastWork = 0n }) {
   const mined = checkReceipt(network, decodeReceipt(file.raw), now);
   const txid = toHex(mined.transaction.id);
   demand(txid === file.txid, () => `the receipt says it is for the payment ${file.txid}, and proves ${txid}`);
-  demand(mined.place.workAbove >= leastWork, () => {
-    return `${mined.place.workAbove} hashes of work lie above the payment, expected at least ${leastWork}`;
-  }, "work");
+  demand(
+    mined.place.workAbove >= leastWork,
+    () => {
+      return `${mined.place.workAbove} hashes of work lie above the payment, expected at least ${leastWork}`;
+    },
+    "work",
+  );
   return mined;
 }
 return { MAX_RECEIPT_BYTES, MAX_RECEIPT_FILE, decodeReceipt, checkReceipt, readReceiptFile, checkReceiptFile };
@@ -1895,7 +2049,8 @@ async function networkFor(genesisId) {
   if (!node) throw failure(`this page does not know the network ${genesisId}: choose its file below`);
   return findNetwork(genesisId, {
     describe: () => node.file("/web/network.json"),
-    block0: async () => fromHex(field(await node.call("chain_getHeader", [0]), "raw", "string"), "header", HEADER_BYTES),
+    block0: async () =>
+      fromHex(field(await node.call("chain_getHeader", [0]), "raw", "string"), "header", HEADER_BYTES),
   });
 }
 function leastWork() {
@@ -1925,12 +2080,16 @@ function rows(network, { tip, place, transaction }) {
   ];
 }
 function cautions(network, { tip, place }) {
-  const notes = ["To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
-    "happened to the chain after its newest block, no receipt can know."];
+  const notes = [
+    "To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
+      "happened to the chain after its newest block, no receipt can know.",
+  ];
   if (place.workAbove === 0n) notes.unshift("No work lies above the payment yet: its block may still be replaced.");
   if (Date.now() - tip.tip.time > OLD_MS) notes.unshift("It is old: the payment may have been left behind since.");
   if (!["main", "test"].includes(network.name) || !shippedNetwork(network.genesisId)) {
-    notes.unshift("Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.");
+    notes.unshift(
+      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
+    );
   }
   return notes.map((note) => element("p", note));
 }
@@ -1946,7 +2105,10 @@ async function check(text) {
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
     const heading = error.kind === "failure" ? "This could not be checked." : "This receipt proves nothing.";
-    showVerdict(place, error.kind === "failure" ? "failed" : "lied", [element("h2", heading), element("p", inert(error.message, 600))]);
+    showVerdict(place, error.kind === "failure" ? "failed" : "lied", [
+      element("h2", heading),
+      element("p", inert(error.message, 600)),
+    ]);
   }
 }
 async function take(file) {

@@ -1,6 +1,6 @@
-// Proves in the visitor's browser what a page shows. Each `<output class="proof" data-proof data-id>` is about the figures
-// with `data-claim` and `data-value` in the same `[data-proven]` element; the verdict is written into it. A page that
-// changes its figures says so by the event `cairn:updated` on `document`.
+// Proves in the visitor's browser what a page shows. Each `<output class="proof" data-proof data-id>` is about the
+// figures with `data-claim` and `data-value` in the same `[data-proven]` element; the verdict is written into it. A
+// page that changes its figures says so by the event `cairn:updated` on `document`.
 
 import { LightClient } from "./light/client.js";
 import { ProofError } from "./light/errors.js";
@@ -40,7 +40,9 @@ function textOf(figure) {
 /** The figures beside an output: those of its own element, not of one inside it. */
 function claimsOf(container) {
   const figures = [...container.querySelectorAll("[data-claim]")].slice(0, MAX_CLAIMS);
-  const own = figures.filter((figure) => figure.closest("[data-proven]") === container || !container.matches("[data-proven]"));
+  const own = figures.filter(
+    (figure) => figure.closest("[data-proven]") === container || !container.matches("[data-proven]"),
+  );
   return own.map((figure) => {
     const { claim, value = "", address } = figure.dataset;
     return [address ? `${claim}@${address}` : claim, value, textOf(figure)];
@@ -92,7 +94,10 @@ class Page {
   /** Checks again what has changed. */
   async update() {
     if (!this.open) return;
-    this.open = this.open.then(() => this.client.refresh(), () => this.client.refresh());
+    this.open = this.open.then(
+      () => this.client.refresh(),
+      () => this.client.refresh(),
+    );
     await this.#judge();
   }
 

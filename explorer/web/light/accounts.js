@@ -27,7 +27,9 @@ export function stateRoot(leaves) {
   let level = leaves.map(leafHash);
   let size = 2 ** depthOf(BigInt(leaves.length));
   for (; size > 1; size /= 2) {
-    level = Array.from({ length: size / 2 }, (_, i) => nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING));
+    level = Array.from({ length: size / 2 }, (_, i) =>
+      nodeHash(level[2 * i] ?? MISSING, level[2 * i + 1] ?? MISSING),
+    );
   }
   return stateHash(u64(leaves.length), level[0]);
 }
@@ -77,9 +79,13 @@ function checkPath({ count, index, leaf, path }, root) {
  * @returns {{balance: bigint, nonce: bigint}|null} null where it shows that there is no account
  */
 export function checkAccount(bytes, address, root) {
-  demand(bytes.length <= MAX_ACCOUNT_PROOF_BYTES, () => {
-    return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_ACCOUNT_PROOF_BYTES,
+    () => {
+      return `the account proof has ${bytes.length} bytes, expected at most ${MAX_ACCOUNT_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const proof = readProof(bytes);
   demand(!isZero(address), () => "no proof says anything about the zero address");
   checkPath(proof, root);

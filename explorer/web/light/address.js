@@ -19,7 +19,8 @@ export function readAddress(text, prefix) {
     throw unreadable(`the address begins with ${address.prefix}1, expected ${prefix}1: it is of another network`);
   }
   if (address.bytes.length !== 32) throw unreadable(`the address has ${address.bytes.length} bytes, expected 32`);
-  if (!isOnCurve(address.bytes)) throw unreadable("the address is no public key: nobody could spend what it receives");
+  if (!isOnCurve(address.bytes))
+    throw unreadable("the address is no public key: nobody could spend what it receives");
   return address;
 }
 

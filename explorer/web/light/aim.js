@@ -1,6 +1,6 @@
-// Random bytes that make a light proof open a wanted block. Nobody has to believe such a proof for its samples: the tip
-// was proven before, with bytes that nobody could choose. It shows that the block is one of those below that tip, which
-// JSON-RPC shows of blocks with payments only.
+// Random bytes that make a light proof open a wanted block. Nobody has to believe such a proof for its samples: the
+// tip was proven before, with bytes that nobody could choose. It shows that the block is one of those below that tip,
+// which JSON-RPC shows of blocks with payments only.
 
 import { failure } from "./errors.js";
 import { SAMPLES, octaves, rawOffset, sampleSeed } from "./samples.js";

@@ -56,7 +56,8 @@ export function decodeBech32m(text) {
   const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
   if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
   if (values.length < CHECKSUM) throw unreadable("it is too short");
-  if (polymod([...expand(prefix), ...values]) !== CONSTANT) throw unreadable("its checksum is wrong: is there a typo?");
+  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
+    throw unreadable("its checksum is wrong: is there a typo?");
   const bytes = [];
   let [bits, rest] = [0, 0];
   for (const value of values.slice(0, -CHECKSUM)) {

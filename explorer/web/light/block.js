@@ -13,7 +13,8 @@ const LEAST_TRANSACTION = 185;
  * Reads a block and checks that its transactions are those of a proven header.
  * @param {Uint8Array} bytes `header || count || transactions`
  * @param {import("./header.js").Header} proven
- * @returns {{header: import("./header.js").Header, transactions: import("./transaction.js").Transaction[], size: number}}
+ * @returns {{header: import("./header.js").Header, transactions: import("./transaction.js").Transaction[],
+ *   size: number}}
  */
 export function checkBlock(bytes, proven) {
   const reader = new Reader(bytes, "block");

@@ -73,7 +73,8 @@ export function concat(...parts) {
 export function bigEndian(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, 32);
   const high = (view.getBigUint64(0) << 64n) | view.getBigUint64(8);
-  return high === 0n && view.getBigUint64(16) === 0n ? view.getBigUint64(24)
+  return high === 0n && view.getBigUint64(16) === 0n
+    ? view.getBigUint64(24)
     : (high << 128n) | (view.getBigUint64(16) << 64n) | view.getBigUint64(24);
 }
 
@@ -159,7 +160,8 @@ export class Reader {
    */
   count(what, size, most = Number.MAX_SAFE_INTEGER) {
     const claimed = this.u64();
-    if (claimed > BigInt(most)) throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
+    if (claimed > BigInt(most))
+      throw unreadable(`the ${this.what} claims ${claimed} ${what}, expected at most ${most}`);
     if (claimed * BigInt(size) > BigInt(this.left)) {
       throw unreadable(`the ${this.what} claims ${claimed} ${what}, and has ${this.left} bytes left for them`);
     }

@@ -17,7 +17,7 @@ import { BURIAL } from "./verified_tip.js";
 const BLOCK_NOT_FOUND = 2001;
 const TRANSACTION_NOT_FOUND = 2002;
 const STATE_NOT_KEPT = 2003;
-/** Attempts a node has to prove its tip: the chain may move in between, and not so often that it could choose samples. */
+/** Attempts a node has to prove its tip: the chain may move in between, not so often that it could choose samples. */
 const ATTEMPTS = 3;
 /** The largest block that a network may have. */
 const MAX_BLOCK = 3 << 20;
@@ -38,7 +38,11 @@ function claimedWork(answer) {
 
 /** A node that proved its tip. */
 export class Candidate {
-  /** @param {object} network @param {import("./rpc.js").Node} node @param {{now: () => number, random: () => Uint8Array}} environment */
+  /**
+   * @param {object} network
+   * @param {import("./rpc.js").Node} node
+   * @param {{now: () => number, random: () => Uint8Array}} environment
+   */
   constructor(network, node, environment) {
     this.network = network;
     this.node = node;
@@ -99,7 +103,8 @@ export class Candidate {
     const since = optionalText(answer, "since");
     const now = this.environment.now();
     try {
-      if (since === null) return checkLightProof(this.network, { tip, random, samples: SAMPLES }, decodeLightProof(raw), now);
+      if (since === null)
+        return checkLightProof(this.network, { tip, random, samples: SAMPLES }, decodeLightProof(raw), now);
       demand(since === kept?.id, () => "it continues from a tip that it was not asked about");
       return kept.extend(this.network, tip, raw, now);
     } catch (error) {
@@ -145,7 +150,10 @@ export class Candidate {
     }
     const newest = at.height === tip.height ? settled : await read(tip);
     const named = height === null ? undefined : this.tip.headerAt(height);
-    const states = [[at, settled], [tip, newest]];
+    const states = [
+      [at, settled],
+      [tip, newest],
+    ];
     const known = states.find(([header]) => header === named);
     const page = known ? known[1] : named && (await read(named).catch(onlyIf(STATE_NOT_KEPT)));
     return { at, buried, settled, newest, named: page === undefined ? null : { header: named, account: page } };
@@ -159,7 +167,11 @@ export class Candidate {
   async payment(txid, claimed) {
     let answer;
     try {
-      answer = await this.node.call("chain_getTransactionProof", [txid, this.tip.id], inHex(MAX_TRANSACTION_PROOF_BYTES));
+      answer = await this.node.call(
+        "chain_getTransactionProof",
+        [txid, this.tip.id],
+        inHex(MAX_TRANSACTION_PROOF_BYTES),
+      );
     } catch (error) {
       if (!isCode(error, TRANSACTION_NOT_FOUND)) throw error;
       const height = claimed ?? (await this.#saysMinedAt(txid));
@@ -177,7 +189,8 @@ export class Candidate {
       return { transaction: proof.transaction, place: checkTransactionProof(this.network, proof, this.tip), proof };
     } catch (error) {
       if (error instanceof ProofError) {
-        error.message = `it claims that the payment ${txid} is in a block, and its proof does not hold: ${error.message}`;
+        const claim = `it claims that the payment ${txid} is in a block, and its proof does not hold`;
+        error.message = `${claim}: ${error.message}`;
       }
       throw error;
     }
@@ -238,9 +251,12 @@ export class Candidate {
     const raw = fromHex(field(answer, "raw", "string"), "proof", 0, MAX_PROOF_BYTES);
     const proof = decodeLightProof(raw);
     checkLightProof(this.network, { tip: this.tip.tip.id, random, samples: SAMPLES }, proof, this.environment.now());
-    demand(proof.opened.some((opened) => equal(opened.id, header.id)), () => {
-      return `it claims that ${toHex(header.id)} is block ${header.height}, and proves another`;
-    });
+    demand(
+      proof.opened.some((opened) => equal(opened.id, header.id)),
+      () => {
+        return `it claims that ${toHex(header.id)} is block ${header.height}, and proves another`;
+      },
+    );
   }
 }
 

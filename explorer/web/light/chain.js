@@ -43,7 +43,10 @@ export function follow(network, walk, header, now) {
     return `${where} has the target ${showTarget(header.target)}, expected ${showTarget(expected)}`;
   });
   demand(header.time > tip.time, () => `${where} is not later than its parent`);
-  demand(equal(header.historyRoot, history.root()), () => `${where} commits to another history than that of its chain`);
+  demand(
+    equal(header.historyRoot, history.root()),
+    () => `${where} commits to another history than that of its chain`,
+  );
   checkTime(network, header, now);
   checkVersion(network, header);
   const next = nextTarget(network, header.height, header.target, tip.time, header.time);

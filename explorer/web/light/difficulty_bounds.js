@@ -102,8 +102,14 @@ export class DifficultyBounds {
       return `${what} claims ${node.work} hashes of work, and its targets need at least ${bounds.work}`;
     });
     const change = this.#log(node.nextTarget) - this.#log(node.firstTarget);
-    demand(change <= bounds.easier, () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`);
-    demand(change >= bounds.harder, () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`);
+    demand(
+      change <= bounds.easier,
+      () => `${what} grows easier by ${change} / 2^32 octaves, at most ${bounds.easier}`,
+    );
+    demand(
+      change >= bounds.harder,
+      () => `${what} grows harder by ${-change} / 2^32 octaves, at most ${-bounds.harder}`,
+    );
   }
 
   /** A single block shows everything but its header: its work and the next target follow. */

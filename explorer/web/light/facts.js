@@ -1,4 +1,5 @@
-// What was proven, by the names that a page's figures have (`data-claim`), and their comparison with what the page says.
+// What was proven, by the names that a page's figures have (`data-claim`), and their comparison with what the page
+// says.
 
 import { anyAddress, showAddress } from "./address.js";
 import { toHex } from "./bytes.js";
@@ -14,7 +15,8 @@ const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_pric
 /** Figures that may be written as an address or as 64 hex digits. */
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
 /** Figures that are numbers which a page shows in full, if it shows any. */
-const NUMBERS = /^(balance|amount|fees?|reward|subsidy|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
+const NUMBERS =
+  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
 /** Figures of a block for which its whole body is needed. */
 export const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 
@@ -25,9 +27,18 @@ export const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 export function headerFacts(header) {
   const { id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce } = header;
   return {
-    id: toHex(id), block: toHex(id), version: `${version}`, height: `${height}`, parent: toHex(parent), time: `${time}`,
-    target: showTarget(target), beneficiary: toHex(beneficiary), txs_root: toHex(txsRoot), state_root: toHex(stateRoot),
-    history_root: toHex(historyRoot), nonce: `${nonce}`,
+    id: toHex(id),
+    block: toHex(id),
+    version: `${version}`,
+    height: `${height}`,
+    parent: toHex(parent),
+    time: `${time}`,
+    target: showTarget(target),
+    beneficiary: toHex(beneficiary),
+    txs_root: toHex(txsRoot),
+    state_root: toHex(stateRoot),
+    history_root: toHex(historyRoot),
+    nonce: `${nonce}`,
   };
 }
 
@@ -41,7 +52,11 @@ export function bodyFacts(network, { header, transactions, size }) {
   const paid = transactions.reduce((sum, each) => sum + totalPaid(each), 0n);
   const subsidy = subsidyAt(network, header.height);
   const facts = {
-    transactions: `${transactions.length}`, size: `${size}`, fees: `${fees}`, paid: `${paid}`, reward: `${subsidy + fees}`,
+    transactions: `${transactions.length}`,
+    size: `${size}`,
+    fees: `${fees}`,
+    paid: `${paid}`,
+    reward: `${subsidy + fees}`,
   };
   transactions.forEach((each, place) => {
     facts[`tx.${place}`] = toHex(each.id);
@@ -64,10 +79,22 @@ export function subsidyAt({ subsidy, halving }, height) {
 export function paymentFacts(transaction, { header, confirmations }, pageHeight) {
   const { id, version, sender, nonce, fee, maxPrice, validUntil, outputs, memo, signature, raw } = transaction;
   const facts = {
-    id: toHex(id), txid: toHex(id), tx_version: `${version}`, sender: toHex(sender), nonce: `${nonce}`, fee: `${fee}`,
-    max_price: `${maxPrice}`, valid_until: `${validUntil}`, amount: `${totalPaid(transaction)}`, memo: toHex(memo),
-    outputs: `${outputs.length}`, size: `${raw.length}`, signature: toHex(signature), height: `${header.height}`,
-    block: toHex(header.id), time: `${header.time}`,
+    id: toHex(id),
+    txid: toHex(id),
+    tx_version: `${version}`,
+    sender: toHex(sender),
+    nonce: `${nonce}`,
+    fee: `${fee}`,
+    max_price: `${maxPrice}`,
+    valid_until: `${validUntil}`,
+    amount: `${totalPaid(transaction)}`,
+    memo: toHex(memo),
+    outputs: `${outputs.length}`,
+    size: `${raw.length}`,
+    signature: toHex(signature),
+    height: `${header.height}`,
+    block: toHex(header.id),
+    time: `${header.time}`,
     confirmations: `${pageHeight === null ? confirmations : pageHeight - header.height + 1}`,
   };
   outputs.forEach(({ to, amount }, place) => {
@@ -122,7 +149,9 @@ export function isShown(name, value, text) {
     const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
     const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
     const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact);
+    return (
+      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
+    );
   }
   if (!/^[0-9a-z]{40,}$/.test(value)) return true;
   const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
@@ -135,7 +164,8 @@ export function isShown(name, value, text) {
  * @param {Record<string, string>} facts
  * @param {[string, string, string?][]} claims name, exact value, and the text that the page shows for it
  * @param {string} prefix of addresses
- * @returns {{wrong: string[], unproven: string[], proven: number}} sentences on those that differ, and the names of those nobody proved
+ * @returns {{wrong: string[], unproven: string[], proven: number}} sentences on those that differ, the names of those
+ *   that nothing proves, and how many were compared
  */
 export function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];

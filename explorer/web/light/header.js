@@ -41,7 +41,20 @@ export function readHeader(bytes) {
   const nonce = reader.u64();
   reader.end();
   const id = headerId(bytes);
-  return { raw: bytes, id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce };
+  return {
+    raw: bytes,
+    id,
+    version,
+    height,
+    parent,
+    time,
+    target,
+    beneficiary,
+    txsRoot,
+    stateRoot,
+    historyRoot,
+    nonce,
+  };
 }
 
 /** @param {Uint8Array} raw the 190 bytes of a header @returns {Uint8Array} what a miner works on */
@@ -87,7 +100,8 @@ export function checkAlone(network, header) {
 export function checkVersion(network, header) {
   const expected = network.versionAt(header.height);
   if (header.version === expected) return;
-  const text = `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
+  const text =
+    `block ${header.height} has version ${header.version}, expected ${expected}: it was made under rules ` +
     "that this page does not know";
   throw new ProofError(text, "failure", "version");
 }

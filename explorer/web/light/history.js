@@ -45,8 +45,10 @@ export function leafOf(header, work, nextTarget) {
 /** Two nodes join only where the second goes on as the first demands. */
 function checkJoin(left, right) {
   demand(left.nextTarget === right.firstTarget, () => {
-    return `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
-      `demands ${showTarget(left.nextTarget)}`;
+    return (
+      `a part of the history begins with the target ${showTarget(right.firstTarget)}, and the part before it ` +
+      `demands ${showTarget(left.nextTarget)}`
+    );
   });
   demand(left.lastTime < right.lastTime, () => {
     return `a part of the history ends at ${right.lastTime} ms, and the part before it at ${left.lastTime} ms`;
@@ -137,7 +139,8 @@ export function checkPlace(leaf, height, siblings, count, root) {
     node = sides[level] ? merge(sibling, node) : merge(node, sibling);
   });
   demand(equal(rootHash(u64(count), node.raw), root), () => {
-    return `block ${height} (${toHex(leaf.raw.subarray(0, 32))}) is not on the chain: its path leads to another history`;
+    const id = toHex(leaf.raw.subarray(0, 32));
+    return `block ${height} (${id}) is not on the chain: its path leads to another history`;
   });
   return before;
 }

@@ -34,9 +34,13 @@ export function readLightProof(reader) {
 
 /** @param {Uint8Array} bytes @returns {LightProof} */
 export function decodeLightProof(bytes) {
-  demand(bytes.length <= MAX_PROOF_BYTES, () => {
-    return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_PROOF_BYTES,
+    () => {
+      return `the light proof has ${bytes.length} bytes, expected at most ${MAX_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   const reader = new Reader(bytes, "light proof");
   const proof = readLightProof(reader);
   reader.end();
@@ -46,7 +50,7 @@ export function decodeLightProof(bytes) {
 /** The sizes of the greatest complete trees from block `from` up to block `to`, not included. */
 function treesBetween(from, to) {
   const sizes = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     let size = 1;
     while (at % (size * 2) === 0 && at + size * 2 <= to) size *= 2;
     sizes.push(size);
@@ -72,10 +76,15 @@ class HistoryWalk {
 
   #append(node, size) {
     demand(node.firstTarget === this.history.last.nextTarget, () => {
-      return `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
-        `expected ${showTarget(this.history.last.nextTarget)}`;
+      return (
+        `block ${this.history.count} has the target ${showTarget(node.firstTarget)}, ` +
+        `expected ${showTarget(this.history.last.nextTarget)}`
+      );
     });
-    demand(node.lastTime > this.time, () => `block ${this.history.count + size - 1} is not later than what is before it`);
+    demand(
+      node.lastTime > this.time,
+      () => `block ${this.history.count + size - 1} is not later than what is before it`,
+    );
     this.history.append(node, size);
     this.work = addWork(this.work, node.work);
     this.time = node.lastTime;
@@ -151,7 +160,8 @@ function checkSamples(walk, wanted, start) {
   const three = sampled.flatMap((height) => [height, height - 1, height - 2]);
   const needed = new Set([...three, start - 1, start - 2].filter((height) => height > 0));
   const there = new Set(walk.samples.map((sample) => sample.height));
-  for (const height of needed) demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
+  for (const height of needed)
+    demand(there.has(height), () => `block ${height} is not opened, and a sample needs it`);
   for (const height of there) demand(needed.has(height), () => `block ${height} is opened, and no sample needs it`);
 }
 
@@ -185,15 +195,17 @@ export function checkLightProof(network, request, proof, now) {
   demand(tail.length === length, () => `got a tail of ${tail.length} headers, expected ${length}`);
   if (start <= 1) demand(!opened.length && !nodes.length, () => "a proof without history opens blocks of it");
   const rest = start === 0 ? tail.slice(1) : tail;
-  if (start === 0) demand(equal(tail[0].id, network.genesis.id), () => {
-    return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
-  });
+  if (start === 0)
+    demand(equal(tail[0].id, network.genesis.id), () => {
+      return `block 0 is ${toHex(tail[0].id)}, expected ${network.genesisId}`;
+    });
   const walk = walkHistory(network, proof, start);
   demand(walk.last !== null, () => `block ${start - 1} is not opened`);
   const end = { tip: walk.last, history: walk.history.clone(), below: new History() };
   const moments = [...walk.moments, ...walkTail(network, rest, end, now)];
   const { history, below } = end;
-  const wanted = start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
+  const wanted =
+    start > 0 ? offsets(sampleSeed(request.tip, request.random), history.work, walk.work, request.samples) : [];
   if (start > 1) checkSamples(walk, wanted, start);
   const headers = start === 0 ? [network.genesis, ...rest] : tail;
   return new VerifiedTip({ headers, history, below, moments, samples: wanted.length });

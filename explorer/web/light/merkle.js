@@ -29,7 +29,7 @@ export function split(count) {
  */
 export function siblingSides(index, count) {
   const sides = [];
-  for (let [place, rest] = [index, count]; rest > 1; ) {
+  for (let [place, rest] = [index, count]; rest > 1;) {
     const left = split(rest);
     const isLeft = place >= left;
     sides.push(isLeft);

@@ -1,5 +1,6 @@
-// A network: its parameters, block 0 and genesis id (docs/protocol.md, chapter 8), and the versions of its upgrades (8.1).
-// The genesis id binds every parameter, so parameters from anywhere may be used once they lead to the trusted id.
+// A network: its parameters, block 0 and genesis id (docs/protocol.md, chapter 8), and the versions of its upgrades
+// (8.1). The genesis id binds every parameter, so parameters from anywhere may be used once they lead to the trusted
+// id.
 
 import { Reader, compare, concat, equal, isZero, toHex, u32, u64, utf8 } from "./bytes.js";
 import { demand } from "./errors.js";
@@ -16,8 +17,17 @@ import { checkUpgrades, inBounds, versionsOf } from "./upgrades.js";
 export const MAX_AMOUNT = 2n ** 53n - 1n;
 const chainHash = tagged("cairn/chain");
 /** The numbers of the parameters, in the order in which they are hashed. */
-export const NUMBERS = ["intervalMs", "halfLifeMs", "maxFutureMs", "maxBlockBytes", "maxNewAccounts", "accountPrice",
-  "subsidy", "halving", "genesisTime"];
+export const NUMBERS = [
+  "intervalMs",
+  "halfLifeMs",
+  "maxFutureMs",
+  "maxBlockBytes",
+  "maxNewAccounts",
+  "accountPrice",
+  "subsidy",
+  "halving",
+  "genesisTime",
+];
 
 /**
  * @typedef {object} Params
@@ -34,8 +44,15 @@ export function encodeParams(params) {
   const text = (value) => concat(u64(utf8(value).length), utf8(value));
   const numbers = NUMBERS.map((name) => u64(params[name]));
   const allocations = params.allocations.map(({ address, amount }) => concat(address, u64(amount)));
-  return concat(text(params.name), text(params.prefix), ...numbers, u32(params.powLimit), u32(params.genesisTarget),
-    u64(allocations.length), ...allocations);
+  return concat(
+    text(params.name),
+    text(params.prefix),
+    ...numbers,
+    u32(params.powLimit),
+    u32(params.genesisTarget),
+    u64(allocations.length),
+    ...allocations,
+  );
 }
 
 /** @param {Uint8Array} bytes @returns {Params} */
@@ -66,12 +83,16 @@ function checkParams(params) {
   const { intervalMs, halfLifeMs, halving, allocations } = params;
   demand(/^[a-z0-9-]{1,32}$/.test(params.name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
   demand(/^[a-z][a-z0-9]{0,15}$/.test(params.prefix), say("the prefix is not 1 to 16 lower-case letters or digits"));
-  demand(intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
-    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`));
+  demand(
+    intervalMs >= 1n && 2n * intervalMs <= halfLifeMs && halfLifeMs <= 1024n * intervalMs,
+    say(`got an interval of ${intervalMs} ms and a half-life of ${halfLifeMs} ms, expected 2 to 1024 intervals`),
+  );
   demand(halving >= 1n, say("the halving is 0"));
   const [limit, first] = [decodeTarget(params.powLimit), decodeTarget(params.genesisTarget)];
-  demand(limit !== null && first !== null && first <= limit && limit < 1n << 255n,
-    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`));
+  demand(
+    limit !== null && first !== null && first <= limit && limit < 1n << 255n,
+    say(`got the targets ${showTarget(params.powLimit)} and ${showTarget(params.genesisTarget)}`),
+  );
   demand(inBounds(params), say("a bound of blocks or the price of accounts is out of range"));
   let money = issued(params);
   allocations.forEach(({ address, amount }, place) => {
@@ -85,9 +106,18 @@ function checkParams(params) {
 
 /** The bytes of block 0's header. */
 function genesisHeader(params) {
-  return concat(Uint8Array.of(1, 0), u64(0), chainHash(encodeParams(params)), u64(params.genesisTime),
-    u32(params.genesisTarget), new Uint8Array(32), txsRoot([]), stateRootOf(params.allocations), new Uint8Array(32),
-    u64(0));
+  return concat(
+    Uint8Array.of(1, 0),
+    u64(0),
+    chainHash(encodeParams(params)),
+    u64(params.genesisTime),
+    u32(params.genesisTarget),
+    new Uint8Array(32),
+    txsRoot([]),
+    stateRootOf(params.allocations),
+    new Uint8Array(32),
+    u64(0),
+  );
 }
 
 /**
@@ -122,9 +152,13 @@ export function makeNetwork(params, upgrades = []) {
  */
 export function networkOf(bytes, genesisId, upgrades = []) {
   const network = makeNetwork(readParams(bytes), upgrades);
-  demand(network.genesisId === genesisId, () => {
-    return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
-  }, "genesis");
+  demand(
+    network.genesisId === genesisId,
+    () => {
+      return `got parameters of the network ${network.genesisId}, expected those of ${genesisId}`;
+    },
+    "genesis",
+  );
   return network;
 }
 

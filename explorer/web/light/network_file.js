@@ -9,8 +9,15 @@ import { readAmount } from "./text.js";
 export const MAX_NETWORK_FILE = 1 << 20;
 const U64 = 2n ** 64n;
 
-const NUMBERS = { interval_ms: "intervalMs", half_life_ms: "halfLifeMs", max_future_ms: "maxFutureMs",
-  max_block_bytes: "maxBlockBytes", max_new_accounts: "maxNewAccounts", halving: "halving", genesis_time: "genesisTime" };
+const NUMBERS = {
+  interval_ms: "intervalMs",
+  half_life_ms: "halfLifeMs",
+  max_future_ms: "maxFutureMs",
+  max_block_bytes: "maxBlockBytes",
+  max_new_accounts: "maxNewAccounts",
+  halving: "halving",
+  genesis_time: "genesisTime",
+};
 const AMOUNTS = { account_price: "accountPrice", subsidy: "subsidy" };
 const TARGETS = { pow_limit: "powLimit", genesis_target: "genesisTarget" };
 const TEXTS = { name: "name", prefix: "prefix" };
@@ -75,10 +82,11 @@ function target(value, name) {
 /** The parameters in the table without a name. */
 function readParams(fields) {
   const params = {};
-  const take = (names, read) => Object.entries(names).forEach(([name, field]) => {
-    params[field] = read(fields.get(name), name);
-    fields.delete(name);
-  });
+  const take = (names, read) =>
+    Object.entries(names).forEach(([name, field]) => {
+      params[field] = read(fields.get(name), name);
+      fields.delete(name);
+    });
   take(TEXTS, string);
   take(NUMBERS, number);
   take(AMOUNTS, (value, name) => readAmount(string(value, name)));

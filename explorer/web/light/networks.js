@@ -1,5 +1,5 @@
-// The networks that this page knows, and how the parameters of another are found out. Parameters are believed only once
-// they lead to the genesis id that the visitor trusts, so it does not matter who gives them.
+// The networks that this page knows, and how the parameters of another are found out. Parameters are believed only
+// once they lead to the genesis id that the visitor trusts, so it does not matter who gives them.
 
 import { readAddress } from "./address.js";
 import { fromHex } from "./bytes.js";
@@ -10,14 +10,30 @@ import { optionalText, readJson } from "./shapes.js";
 import { readUpgrades } from "./upgrades.js";
 
 const PUBLIC = {
-  intervalMs: 30_000n, halfLifeMs: 3_600_000n, maxFutureMs: 60_000n, maxBlockBytes: 1_048_576n, maxNewAccounts: 1_024n,
-  accountPrice: 1_000_000n, subsidy: 500_000_000n, halving: 4_204_800n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e00ffff, genesisTarget: 0x1d1fffff,
+  intervalMs: 30_000n,
+  halfLifeMs: 3_600_000n,
+  maxFutureMs: 60_000n,
+  maxBlockBytes: 1_048_576n,
+  maxNewAccounts: 1_024n,
+  accountPrice: 1_000_000n,
+  subsidy: 500_000_000n,
+  halving: 4_204_800n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e00ffff,
+  genesisTarget: 0x1d1fffff,
 };
 const LOCAL = {
-  intervalMs: 2_000n, halfLifeMs: 20_000n, maxFutureMs: 5_000n, maxBlockBytes: 2_097_152n, maxNewAccounts: 16_384n,
-  accountPrice: 100_000n, subsidy: 5_000_000_000n, halving: 100_000n, genesisTime: 1_793_491_200_000n,
-  powLimit: 0x1e3fffff, genesisTarget: 0x1e1fffff,
+  intervalMs: 2_000n,
+  halfLifeMs: 20_000n,
+  maxFutureMs: 5_000n,
+  maxBlockBytes: 2_097_152n,
+  maxNewAccounts: 16_384n,
+  accountPrice: 100_000n,
+  subsidy: 5_000_000_000n,
+  halving: 100_000n,
+  genesisTime: 1_793_491_200_000n,
+  powLimit: 0x1e3fffff,
+  genesisTarget: 0x1e1fffff,
 };
 /** The development keys of local networks, ascending. */
 const DEVELOPERS = [

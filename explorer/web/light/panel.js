@@ -62,17 +62,30 @@ export class Panel {
     const parts = [];
     this.status.textContent = "Proving the chain in this browser …";
     if (from === "node") {
-      parts.push(say("This page takes the node's word for the genesis id of the network until you confirm it. Compare it " +
-        "with what you know from elsewhere:"));
+      parts.push(
+        say(
+          "This page takes the node's word for the genesis id of the network until you confirm it. Compare it " +
+            "with what you know from elsewhere:",
+        ),
+      );
       parts.push(element(this.document, "code", id || "none"));
     }
-    if (from === "address" && saved && saved !== id) parts.push(say("Careful: the address of this page names another " +
-      `network (${id}) than the one you confirmed (${saved}).`));
-    if (/^[0-9a-f]{64}$/.test(told) && told !== id) parts.push(say(`This node follows the network ${told}, and you trust ${id}.`));
-    if (id && id !== saved) parts.push(this.#button("Trust this genesis id in this browser", () => {
-      saveGenesis(storageOf(this.document.defaultView, "localStorage"), id);
-      this.restart();
-    }));
+    if (from === "address" && saved && saved !== id)
+      parts.push(
+        say(
+          "Careful: the address of this page names another " +
+            `network (${id}) than the one you confirmed (${saved}).`,
+        ),
+      );
+    if (/^[0-9a-f]{64}$/.test(told) && told !== id)
+      parts.push(say(`This node follows the network ${told}, and you trust ${id}.`));
+    if (id && id !== saved)
+      parts.push(
+        this.#button("Trust this genesis id in this browser", () => {
+          saveGenesis(storageOf(this.document.defaultView, "localStorage"), id);
+          this.restart();
+        }),
+      );
     this.trust.replaceChildren(...parts);
   }
 
@@ -85,16 +98,23 @@ export class Panel {
   report({ node, work, height, samples, time, liars, warnings }) {
     const how = samples ? `${samples} samples` : "every header";
     const age = showAge(Date.now() - time);
-    this.status.textContent = `Proven here: block ${height}, ${approximate(work)} hashes of work, ${how}, ${age} old, ` +
+    this.status.textContent =
+      `Proven here: block ${height}, ${approximate(work)} hashes of work, ${how}, ${age} old, ` +
       `by the node at ${inert(node, 100)}.`;
-    this.#list(this.liars, liars.map((liar) => `The node at ${liar.node} lies: ${liar.claim}`));
+    this.#list(
+      this.liars,
+      liars.map((liar) => `The node at ${liar.node} lies: ${liar.claim}`),
+    );
     this.#list(this.warnings, warnings);
   }
 
   /** @param {Error & {liars?: {node: string, claim: string}[]}} error */
   failure(error) {
     this.status.textContent = `Nothing is proven: ${inert(error.message, 600)}`;
-    this.#list(this.liars, (error.liars ?? []).map((liar) => `The node at ${liar.node} lies: ${liar.claim}`));
+    this.#list(
+      this.liars,
+      (error.liars ?? []).map((liar) => `The node at ${liar.node} lies: ${liar.claim}`),
+    );
     this.#list(this.warnings, []);
   }
 }

@@ -7,8 +7,11 @@ import { SCHEME, readUri, writeUri } from "./payment_uri.js";
 import { qrSvg } from "./qr.js";
 import { inert, readAmount, showAmount } from "./text.js";
 
-const NETWORKS = { crn: ["main", "the main network"], tcrn: ["test", "the test network: its money is worth nothing"],
-  lcrn: ["local", "a local network: its money is worth nothing"] };
+const NETWORKS = {
+  crn: ["main", "the main network"],
+  tcrn: ["test", "the test network: its money is worth nothing"],
+  lcrn: ["local", "a local network: its money is worth nothing"],
+};
 
 /** A URI's parts, if its address is one. */
 function checked(uri) {
@@ -34,9 +37,16 @@ function show(text) {
     ];
     const command = `wallet ${uri.chain ? `--chain ${uri.chain} ` : ""}send ${quoted(writeUri(uri))}`;
     const picture = qrSvg(writeUri(uri));
-    const parts = [element("h2", "This asks for a payment."), terms(rows), element("p", "In a terminal: ", [code(command)]),
-      ...(picture ? [picture] : [])];
-    showVerdict(place, "proven", [...parts, element("p", "Whoever made this URI chose what it says. Compare the address.")]);
+    const parts = [
+      element("h2", "This asks for a payment."),
+      terms(rows),
+      element("p", "In a terminal: ", [code(command)]),
+      ...(picture ? [picture] : []),
+    ];
+    showVerdict(place, "proven", [
+      ...parts,
+      element("p", "Whoever made this URI chose what it says. Compare the address."),
+    ]);
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
     showVerdict(place, "lied", [element("h2", "This is no payment URI."), element("p", inert(error.message, 600))]);

@@ -1,5 +1,5 @@
-// Payment URIs, `cairn:ADDRESS?amount=1.5&memo=..&label=..`: the form of BIP 21, read strictly. A field that is unknown is
-// refused: it may be one that changes what is paid.
+// Payment URIs, `cairn:ADDRESS?amount=1.5&memo=..&label=..`: the form of BIP 21, read strictly. A field that is
+// unknown is refused: it may be one that changes what is paid.
 
 import { utf8 } from "./bytes.js";
 import { unreadable } from "./errors.js";
@@ -16,7 +16,8 @@ const MAX_LABEL_BYTES = 128;
 /** @param {string} text @returns {PaymentUri} its address is text: what network it is of is not the URI's to say */
 export function readUri(text) {
   const length = utf8(text).length;
-  if (length > MAX_URI_BYTES) throw unreadable(`the payment URI has ${length} bytes, expected at most ${MAX_URI_BYTES}`);
+  if (length > MAX_URI_BYTES)
+    throw unreadable(`the payment URI has ${length} bytes, expected at most ${MAX_URI_BYTES}`);
   if (!text.startsWith(SCHEME)) {
     throw unreadable(`got “${inert(text, 40)}”, expected a payment URI such as cairn:ADDRESS?amount=1.5`);
   }
@@ -31,10 +32,13 @@ function readField(uri, pair) {
   const mark = pair.indexOf("=");
   const [name, value] = [pair.slice(0, Math.max(0, mark)), pair.slice(mark + 1)];
   if (mark < 0 || !["amount", "memo", "label"].includes(name) || uri[name] !== null) {
-    throw unreadable(`the payment URI has the field “${inert(pair, 40)}”; expected amount, memo and label, each once`);
+    throw unreadable(
+      `the payment URI has the field “${inert(pair, 40)}”; expected amount, memo and label, each once`,
+    );
   }
   try {
-    uri[name] = name === "amount" ? readAmount(value) : readText(value, name === "memo" ? MAX_MEMO_BYTES : MAX_LABEL_BYTES);
+    uri[name] =
+      name === "amount" ? readAmount(value) : readText(value, name === "memo" ? MAX_MEMO_BYTES : MAX_LABEL_BYTES);
   } catch (error) {
     error.message = `the payment URI's ${name}: ${error.message}`;
     throw error;
@@ -67,10 +71,13 @@ function readText(value, most) {
   return text;
 }
 
-const escape = (text) => [...utf8(text)].map((byte) => {
-  const letter = String.fromCharCode(byte);
-  return /[A-Za-z0-9._~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-}).join("");
+const escape = (text) =>
+  [...utf8(text)]
+    .map((byte) => {
+      const letter = String.fromCharCode(byte);
+      return /[A-Za-z0-9._~-]/.test(letter) ? letter : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    })
+    .join("");
 
 /** @param {PaymentUri} uri @returns {string} */
 export function writeUri({ address, amount, memo, label }) {

@@ -70,7 +70,9 @@ function encodeData(bytes, version) {
   bytes.forEach((byte) => push(byte, 8));
   push(0, Math.min(4, dataBytes(version) * 8 - bits.length));
   while (bits.length % 8) bits.push(0);
-  const words = Array.from({ length: bits.length / 8 }, (_, i) => Number.parseInt(bits.slice(8 * i, 8 * i + 8).join(""), 2));
+  const words = Array.from({ length: bits.length / 8 }, (_, i) =>
+    Number.parseInt(bits.slice(8 * i, 8 * i + 8).join(""), 2),
+  );
   for (let pad = 0xec; words.length < dataBytes(version); pad ^= 0xec ^ 0x11) words.push(pad);
   return words;
 }
@@ -113,16 +115,24 @@ class Matrix {
     }
     const square = (x, y, radius, isDark) => {
       for (let dy = -radius; dy <= radius; dy += 1) {
-        for (let dx = -radius; dx <= radius; dx += 1) this.set(x + dx, y + dy, isDark(Math.max(Math.abs(dx), Math.abs(dy))));
+        for (let dx = -radius; dx <= radius; dx += 1)
+          this.set(x + dx, y + dy, isDark(Math.max(Math.abs(dx), Math.abs(dy))));
       }
     };
-    for (const [x, y] of [[3, 3], [size - 4, 3], [3, size - 4]]) square(x, y, 4, (ring) => ring !== 2 && ring !== 4);
+    for (const [x, y] of [
+      [3, 3],
+      [size - 4, 3],
+      [3, size - 4],
+    ])
+      square(x, y, 4, (ring) => ring !== 2 && ring !== 4);
     const middles = alignments(this.version);
     const last = middles.length - 1;
-    middles.forEach((x, i) => middles.forEach((y, j) => {
-      const corner = (i === 0 && j === 0) || (i === 0 && j === last) || (i === last && j === 0);
-      if (!corner) square(x, y, 2, (ring) => ring !== 1);
-    }));
+    middles.forEach((x, i) =>
+      middles.forEach((y, j) => {
+        const corner = (i === 0 && j === 0) || (i === 0 && j === last) || (i === last && j === 0);
+        if (!corner) square(x, y, 2, (ring) => ring !== 1);
+      }),
+    );
     this.format(0);
     if (this.version >= 7) this.#versionBits();
   }
@@ -173,13 +183,20 @@ class Matrix {
 
   mask(number) {
     const rules = [
-      (x, y) => (x + y) % 2, (x, y) => y % 2, (x) => x % 3, (x, y) => (x + y) % 3,
-      (x, y) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2, (x, y) => ((x * y) % 2) + ((x * y) % 3),
-      (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2, (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
+      (x, y) => (x + y) % 2,
+      (x, y) => y % 2,
+      (x) => x % 3,
+      (x, y) => (x + y) % 3,
+      (x, y) => (Math.floor(x / 3) + Math.floor(y / 2)) % 2,
+      (x, y) => ((x * y) % 2) + ((x * y) % 3),
+      (x, y) => (((x * y) % 2) + ((x * y) % 3)) % 2,
+      (x, y) => (((x + y) % 2) + ((x * y) % 3)) % 2,
     ];
-    this.dark.forEach((row, y) => row.forEach((_, x) => {
-      if (!this.fixed[y][x] && rules[number](x, y) === 0) row[x] ^= 1;
-    }));
+    this.dark.forEach((row, y) =>
+      row.forEach((_, x) => {
+        if (!this.fixed[y][x] && rules[number](x, y) === 0) row[x] ^= 1;
+      }),
+    );
     this.format(number);
   }
 
@@ -211,7 +228,8 @@ class Matrix {
 export function qrCode(text) {
   const bytes = utf8(text);
   let version = 1;
-  while (version <= MAX_VERSION && 4 + (version < 10 ? 8 : 16) + 8 * bytes.length > 8 * dataBytes(version)) version += 1;
+  while (version <= MAX_VERSION && 4 + (version < 10 ? 8 : 16) + 8 * bytes.length > 8 * dataBytes(version))
+    version += 1;
   if (version > MAX_VERSION) return null;
   const words = interleave(encodeData(bytes, version), version);
   const made = Array.from({ length: 8 }, (_, mask) => {

@@ -15,9 +15,13 @@ const VERSION = 1;
 
 /** @param {Uint8Array} bytes */
 export function decodeReceipt(bytes) {
-  demand(bytes.length <= MAX_RECEIPT_BYTES, () => {
-    return `the receipt has ${bytes.length} bytes, expected at most ${MAX_RECEIPT_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_RECEIPT_BYTES,
+    () => {
+      return `the receipt has ${bytes.length} bytes, expected at most ${MAX_RECEIPT_BYTES}`;
+    },
+    "decode",
+  );
   const reader = new Reader(bytes, "receipt");
   const tip = reader.take(32);
   const light = readLightProof(reader);
@@ -66,8 +70,12 @@ export function checkReceiptFile(network, file, { now, leastWork = 0n }) {
   const mined = checkReceipt(network, decodeReceipt(file.raw), now);
   const txid = toHex(mined.transaction.id);
   demand(txid === file.txid, () => `the receipt says it is for the payment ${file.txid}, and proves ${txid}`);
-  demand(mined.place.workAbove >= leastWork, () => {
-    return `${mined.place.workAbove} hashes of work lie above the payment, expected at least ${leastWork}`;
-  }, "work");
+  demand(
+    mined.place.workAbove >= leastWork,
+    () => {
+      return `${mined.place.workAbove} hashes of work lie above the payment, expected at least ${leastWork}`;
+    },
+    "work",
+  );
   return mined;
 }

@@ -1,4 +1,5 @@
-// The page that checks receipts. It asks nobody: everything is in the file, but for the network that the visitor trusts.
+// The page that checks receipts. It asks nobody: everything is in the file, but for the network that the visitor
+// trusts.
 
 import { showAddress } from "./address.js";
 import { fromHex, toHex } from "./bytes.js";
@@ -38,7 +39,8 @@ async function networkFor(genesisId) {
   if (!node) throw failure(`this page does not know the network ${genesisId}: choose its file below`);
   return findNetwork(genesisId, {
     describe: () => node.file("/web/network.json"),
-    block0: async () => fromHex(field(await node.call("chain_getHeader", [0]), "raw", "string"), "header", HEADER_BYTES),
+    block0: async () =>
+      fromHex(field(await node.call("chain_getHeader", [0]), "raw", "string"), "header", HEADER_BYTES),
   });
 }
 
@@ -73,12 +75,16 @@ function rows(network, { tip, place, transaction }) {
 
 /** What has to be known beside a receipt that holds. */
 function cautions(network, { tip, place }) {
-  const notes = ["To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
-    "happened to the chain after its newest block, no receipt can know."];
+  const notes = [
+    "To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
+      "happened to the chain after its newest block, no receipt can know.",
+  ];
   if (place.workAbove === 0n) notes.unshift("No work lies above the payment yet: its block may still be replaced.");
   if (Date.now() - tip.tip.time > OLD_MS) notes.unshift("It is old: the payment may have been left behind since.");
   if (!["main", "test"].includes(network.name) || !shippedNetwork(network.genesisId)) {
-    notes.unshift("Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.");
+    notes.unshift(
+      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
+    );
   }
   return notes.map((note) => element("p", note));
 }
@@ -95,7 +101,10 @@ async function check(text) {
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
     const heading = error.kind === "failure" ? "This could not be checked." : "This receipt proves nothing.";
-    showVerdict(place, error.kind === "failure" ? "failed" : "lied", [element("h2", heading), element("p", inert(error.message, 600))]);
+    showVerdict(place, error.kind === "failure" ? "failed" : "lied", [
+      element("h2", heading),
+      element("p", inert(error.message, 600)),
+    ]);
   }
 }
 

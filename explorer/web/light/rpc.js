@@ -1,5 +1,5 @@
-// JSON-RPC to one node. Nothing here is believed: answers are bounded in bytes and time, and whatever is wrong with one
-// on this level is a failure, never a lie.
+// JSON-RPC to one node. Nothing here is believed: answers are bounded in bytes and time, and whatever is wrong with
+// one on this level is a failure, never a lie.
 
 import { ProofError, failure } from "./errors.js";
 import { isObject, readJson } from "./shapes.js";

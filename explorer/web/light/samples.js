@@ -1,4 +1,5 @@
-// Which blocks a light proof has to open: docs/protocol.md, 10.4 (FlyClient's sampling, by work, denser towards the tip).
+// Which blocks a light proof has to open: docs/protocol.md, 10.4 (FlyClient's sampling, by work, denser towards the
+// tip).
 
 import { bigEndian, u64 } from "./bytes.js";
 import { demand } from "./errors.js";

@@ -1,5 +1,5 @@
-// The curve secp256k1, and signatures by BIP340. For checking only: nothing here is secret, so nothing has to take the
-// same time for every input.
+// The curve secp256k1, and signatures by BIP340. For checking only: nothing here is secret, so nothing has to take
+// the same time for every input.
 
 import { bigEndian, concat } from "./bytes.js";
 import { tagged } from "./sha256.js";

@@ -1,5 +1,5 @@
-// What a page asks of the light client: to open a network, and to check the figures that stand beside an id. Runs in a
-// worker; all that it takes and gives is plain data.
+// What a page asks of the light client: to open a network, and to check the figures that stand beside an id. Runs in
+// a worker; all that it takes and gives is plain data.
 
 import { fromHex, toHex } from "./bytes.js";
 import { ProofError, failure } from "./errors.js";
@@ -141,7 +141,8 @@ export class Service {
   async #judge(question) {
     const judges = { tip: this.#tip, account: this.#account, payment: this.#payment, block: this.#block };
     if (!Object.hasOwn(judges, question.kind)) return failed("this page does not know how to prove that");
-    if (this.#isReplaced(question.page)) return failed("blocks were replaced since this page was made: load it again");
+    if (this.#isReplaced(question.page))
+      return failed("blocks were replaced since this page was made: load it again");
     return judges[question.kind].call(this, question);
   }
 
@@ -157,7 +158,8 @@ export class Service {
   #tip(question) {
     const { best } = this.verifier;
     const height = question.page.height ?? best.height;
-    if (height > best.height) return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
+    if (height > best.height)
+      return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
@@ -181,8 +183,11 @@ export class Service {
     const claim = height === null ? null : { url: this.environment.origin, height };
     const mined = await this.verifier.payment(question.id, claim);
     if (mined === null) {
-      return failed(height === null ? "it is in no block yet; what waits in a pool nothing can prove"
-        : `no node that was asked proves that it is in block ${height}`);
+      return failed(
+        height === null
+          ? "it is in no block yet; what waits in a pool nothing can prove"
+          : `no node that was asked proves that it is in block ${height}`,
+      );
     }
     const facts = paymentFacts(mined.transaction, mined.place, question.page.height);
     return this.#compare(facts, question, this.verifier.best.work);
@@ -193,12 +198,18 @@ export class Service {
     const { best, network } = this.verifier;
     const whole = question.claims.some(([name]) => BODY_FACTS.test(name));
     const recent = whole ? undefined : best.headerAt(claimedHeight(question) ?? -1);
-    const found = recent && toHex(recent.id) === question.id ? { header: recent, body: null }
-      : await this.verifier.block(question.id, whole);
+    const found =
+      recent && toHex(recent.id) === question.id
+        ? { header: recent, body: null }
+        : await this.verifier.block(question.id, whole);
     if (found === null) return failed("no node that was asked has it on the chain that is proven");
     const { header, body } = found;
     const confirmations = (question.page.height ?? best.height) - header.height + 1;
-    const facts = { ...headerFacts(header), ...(body ? bodyFacts(network, body) : {}), confirmations: `${confirmations}` };
+    const facts = {
+      ...headerFacts(header),
+      ...(body ? bodyFacts(network, body) : {}),
+      confirmations: `${confirmations}`,
+    };
     return this.#compare(facts, question, best.work);
   }
 }

@@ -48,13 +48,15 @@ export function trustedGenesis({ hash, local, session, told }) {
   const saved = ID.test(read(local, GENESIS)) ? read(local, GENESIS) : "";
   const named = new URLSearchParams(hash.replace(/^#/, "")).get("genesis") ?? "";
   if (ID.test(named)) {
-    // For the other pages of this visit, whose addresses do not name it. For longer it is kept when the visitor says so.
+    // For the other pages of this visit, whose addresses do not name it; longer only when the visitor says so.
     write(session, GENESIS, named);
     return { id: named, from: "address", saved };
   }
   if (saved) return { id: saved, from: "settings", saved };
   const visit = read(session, GENESIS);
-  return ID.test(visit) ? { id: visit, from: "address", saved } : { id: ID.test(told) ? told : "", from: "node", saved };
+  return ID.test(visit)
+    ? { id: visit, from: "address", saved }
+    : { id: ID.test(told) ? told : "", from: "node", saved };
 }
 
 /** @param {Storage} local @param {string} id trusted from now on; empty for none @returns {boolean} */
@@ -81,6 +83,7 @@ function nodeUrl(text) {
   } catch {
     return "";
   }
-  const right = (url.protocol === "http:" || url.protocol === "https:") && !url.username && !url.password && !url.hash;
+  const right =
+    (url.protocol === "http:" || url.protocol === "https:") && !url.username && !url.password && !url.hash;
   return right ? url.href : "";
 }

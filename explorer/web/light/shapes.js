@@ -33,9 +33,12 @@ export const isObject = (value) => typeof value === "object" && value !== null &
  */
 export function field(object, name, type) {
   const value = isObject(object) && Object.hasOwn(object, name) ? object[name] : undefined;
-  const right = type === "number" ? Number.isSafeInteger(value) && value >= 0
-    : type === "object" ? isObject(value)
-    : typeof value === type;
+  const right =
+    type === "number"
+      ? Number.isSafeInteger(value) && value >= 0
+      : type === "object"
+        ? isObject(value)
+        : typeof value === type;
   if (!right) throw failure(`the field ${name} is missing or no ${type}`, "decode");
   return value;
 }

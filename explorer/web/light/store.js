@@ -21,10 +21,11 @@ function isBetter(value, old) {
 const DATABASE = "cairn-light";
 const TIPS = "tips";
 
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+const settled = (request) =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
 
 async function open(indexedDB) {
   const request = indexedDB.open(DATABASE, 1);

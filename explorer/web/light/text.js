@@ -39,7 +39,16 @@ export function showAge(ms) {
 }
 
 /** Control characters, and those that hide or reorder text (bidirectional marks, zero width, tags, line separators). */
-const HIDDEN = /[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const HIDDEN = new RegExp(
+  [
+    "[",
+    String.raw`\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f`,
+    String.raw`\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{1bca0}-\u{1bca3}`,
+    String.raw`\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}`,
+    "]",
+  ].join(""),
+  "gu",
+);
 
 /**
  * Text from strangers that can be shown beside other text: what would hide or reorder it is written out.

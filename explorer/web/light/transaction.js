@@ -72,8 +72,14 @@ export function checkTransaction(network, transaction) {
   demand(!isZero(sender), say("its sender is zero"));
   demand(nonce !== 2n ** 64n - 1n, say("its nonce is the last there is"));
   demand(outputs.length >= 1, say("it pays nobody"));
-  demand(outputs.every((output) => output.amount >= 1n), say("it pays nothing to somebody"));
-  demand(outputs.every((output) => !isZero(output.to)), say("it pays the zero address"));
+  demand(
+    outputs.every((output) => output.amount >= 1n),
+    say("it pays nothing to somebody"),
+  );
+  demand(
+    outputs.every((output) => !isZero(output.to)),
+    say("it pays the zero address"),
+  );
   const digest = sighash(network.genesis.id, body);
   demand(verifySignature(sender, digest, signature), say("its signature is not its sender's for this network"));
 }

@@ -44,9 +44,13 @@ export function readTransactionProof(reader) {
 
 /** @param {Uint8Array} bytes */
 export function decodeTransactionProof(bytes) {
-  demand(bytes.length <= MAX_TRANSACTION_PROOF_BYTES, () => {
-    return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
-  }, "decode");
+  demand(
+    bytes.length <= MAX_TRANSACTION_PROOF_BYTES,
+    () => {
+      return `the proof of a payment has ${bytes.length} bytes, expected at most ${MAX_TRANSACTION_PROOF_BYTES}`;
+    },
+    "decode",
+  );
   return readTransactionProof(new Reader(bytes, "proof of a payment"));
 }
 

@@ -1,5 +1,5 @@
-// Rules that begin at a height: docs/protocol.md, 8.1. To a light client an upgrade is the version of headers from there
-// on; the rules of headers and of difficulty never change.
+// Rules that begin at a height: docs/protocol.md, 8.1. To a light client an upgrade is the version of headers from
+// there on; the rules of headers and of difficulty never change.
 
 import { Reader, concat, u64, utf8 } from "./bytes.js";
 import { demand } from "./errors.js";
@@ -40,7 +40,9 @@ export function readUpgrades(bytes) {
 
 /** @param {{maxBlockBytes?: bigint, maxNewAccounts?: bigint, accountPrice?: bigint}} rules @returns {boolean} */
 export function inBounds({ maxBlockBytes = 42_000n, maxNewAccounts = 1024n, accountPrice = 0n }) {
-  return maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n;
+  return (
+    maxNewAccounts >= 1024n && 42_000n <= maxBlockBytes && maxBlockBytes <= 3n << 20n && accountPrice <= 1n << 43n
+  );
 }
 
 /** @param {Upgrade[]} upgrades refuses a list that no network may have */
@@ -51,7 +53,10 @@ export function checkUpgrades(upgrades) {
     const say = (what) => () => `the upgrade at height ${height}: ${what}`;
     demand(height > before, say("heights have to be at least 3 and to rise"));
     demand(/^[a-z0-9-]{1,32}$/.test(name), say("the name is not 1 to 32 lower-case letters, digits or hyphens"));
-    demand([maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined), say("it changes nothing"));
+    demand(
+      [maxBlockBytes, maxNewAccounts, accountPrice].some((value) => value !== undefined),
+      say("it changes nothing"),
+    );
     demand(inBounds(upgrade), say("a bound of blocks or the price of accounts is out of range"));
     demand(feature === undefined, say("this page knows no such feature"));
     before = height;

@@ -73,7 +73,7 @@ export class VerifiedTip {
   }
 
   /**
-   * The block that accounts are read from: one `stateRoot` can be faked for one block's work, so enough has to lie above.
+   * The block that accounts are read from: one `stateRoot` can be faked for one block's work, so enough lies above.
    * Where there is no such block: the one six below the tip, or the tip of a shorter chain, and `buried` is false.
    * @returns {{header: import("./header.js").Header, buried: boolean}}
    */
@@ -114,9 +114,13 @@ export class VerifiedTip {
    */
   extend(network, tip, bytes, now) {
     const count = bytes.length / HEADER_BYTES;
-    demand(Number.isInteger(count) && count <= TAIL, () => {
-      return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
-    }, "decode");
+    demand(
+      Number.isInteger(count) && count <= TAIL,
+      () => {
+        return `got ${bytes.length} bytes of headers, expected at most ${TAIL} of ${HEADER_BYTES} bytes each`;
+      },
+      "decode",
+    );
     const headers = splitHeaders(bytes, count);
     const last = headers[count - 1] ?? this.tip;
     demand(equal(last.id, tip), () => `the headers end with ${toHex(last.id)}, expected ${toHex(tip)}`);
@@ -125,7 +129,10 @@ export class VerifiedTip {
       follow(network, walk, header, now);
       return { time: header.time, work: walk.history.work };
     });
-    const [all, known] = [[...this.headers, ...headers], [...this.marks, ...moments]];
+    const [all, known] = [
+      [...this.headers, ...headers],
+      [...this.marks, ...moments],
+    ];
     const { history, below } = walk;
     return new VerifiedTip({ headers: all, history, below, moments: known, samples: this.samples });
   }
@@ -167,7 +174,11 @@ function lastLeaf(network, tip, parent) {
 }
 
 function restore(network, kept) {
-  if (kept?.version !== KEPT_VERSION || !(kept.headers instanceof Uint8Array) || !(kept.peaks instanceof Uint8Array)) {
+  if (
+    kept?.version !== KEPT_VERSION ||
+    !(kept.headers instanceof Uint8Array) ||
+    !(kept.peaks instanceof Uint8Array)
+  ) {
     return null;
   }
   const count = kept.headers.length / HEADER_BYTES;
@@ -184,7 +195,10 @@ function restore(network, kept) {
   const bits = last.height.toString(2).replaceAll("0", "").length;
   if (!linked || count !== Math.min(last.height, TAIL) + 1 || size !== bits) return null;
   const at = (place) => readNode(kept.peaks.slice(place * NODE_BYTES, (place + 1) * NODE_BYTES));
-  const below = new History(last.height, Array.from({ length: size }, (_, place) => at(place)));
+  const below = new History(
+    last.height,
+    Array.from({ length: size }, (_, place) => at(place)),
+  );
   if (!equal(below.root(), last.historyRoot)) return null;
   const history = below.clone();
   history.append(lastLeaf(network, last, headers[count - 2]));

@@ -89,7 +89,7 @@ export class Verifier {
     return this.report();
   }
 
-  /** Asks all nodes at once. Those that are still at it some seconds after the first has proven its tip come too late. */
+  /** Asks all nodes at once. Those that are at it some seconds after the first has proven its tip come too late. */
   async #askAll() {
     const done = [];
     const asked = this.nodes.filter((node) => !this.liars.has(node.url));
@@ -143,7 +143,10 @@ export class Verifier {
 
   /** The median of how far the nodes' clocks are ahead; 0 where that is no more than blocks may be. */
   #clockOffset(asked) {
-    const clocks = asked.map((candidate) => candidate.clock).filter((clock) => clock !== null).sort((a, b) => a - b);
+    const clocks = asked
+      .map((candidate) => candidate.clock)
+      .filter((clock) => clock !== null)
+      .sort((a, b) => a - b);
     const median = clocks[Math.floor(clocks.length / 2)] ?? 0;
     return Math.abs(median) > Number(this.network.maxFutureMs) ? median : 0;
   }
@@ -179,13 +182,23 @@ export class Verifier {
     const age = now - best.tip.time;
     const slowed = best.slowed(now);
     const warnings = [];
-    if (age > OLD_MS) warnings.push(`the newest block is ${showAge(age)} old; newer ones may be withheld, or nobody mines`);
-    else if (slowed) warnings.push(`the last hour has ${Math.round(slowed)} times less work than an hour of the last day ` +
-      "had: blocks may be withheld, or miners have left; ask several nodes");
-    if (this.seen && this.seen.work > best.work) warnings.push(`this chain has ${approximate(best.work)} hashes of work, ` +
-      `and this browser has seen one with ${approximate(this.seen.work)}: the node is behind, or keeps blocks back`);
-    if (this.ahead) warnings.push(`this computer's clock is ${Math.round(this.ahead / 1000)} s ahead of the nodes': one of ` +
-      "the two is wrong, and with it the ages of blocks that are shown");
+    if (age > OLD_MS)
+      warnings.push(`the newest block is ${showAge(age)} old; newer ones may be withheld, or nobody mines`);
+    else if (slowed)
+      warnings.push(
+        `the last hour has ${Math.round(slowed)} times less work than an hour of the last day ` +
+          "had: blocks may be withheld, or miners have left; ask several nodes",
+      );
+    if (this.seen && this.seen.work > best.work)
+      warnings.push(
+        `this chain has ${approximate(best.work)} hashes of work, ` +
+          `and this browser has seen one with ${approximate(this.seen.work)}: the node is behind, or keeps blocks back`,
+      );
+    if (this.ahead)
+      warnings.push(
+        `this computer's clock is ${Math.round(this.ahead / 1000)} s ahead of the nodes': one of ` +
+          "the two is wrong, and with it the ages of blocks that are shown",
+      );
     for (const { url, tip } of this.candidates.slice(1).filter((other) => other.tip.work < best.work)) {
       warnings.push(`the node at ${url} is behind: it proves block ${tip.height} and less work`);
     }

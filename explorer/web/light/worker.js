@@ -6,13 +6,16 @@ import { browserStore } from "./store.js";
 
 const METHODS = ["open", "refresh", "report", "check"];
 
-const service = browserStore(self.indexedDB).then((store) => new Service({
-  fetch: (url, options) => self.fetch(url, options),
-  now: () => Date.now(),
-  random: () => self.crypto.getRandomValues(new Uint8Array(32)),
-  store,
-  origin: `${self.location.origin}/`,
-}));
+const service = browserStore(self.indexedDB).then(
+  (store) =>
+    new Service({
+      fetch: (url, options) => self.fetch(url, options),
+      now: () => Date.now(),
+      random: () => self.crypto.getRandomValues(new Uint8Array(32)),
+      store,
+      origin: `${self.location.origin}/`,
+    }),
+);
 
 self.addEventListener("message", async ({ data: { id, method, args } }) => {
   try {

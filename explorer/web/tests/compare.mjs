@@ -29,46 +29,79 @@ function refusal(judge) {
 }
 
 const judges = {
-  network: [2, (params, upgrades) => {
-    network = makeNetwork(readParams(unhex(params)), readUpgrades(unhex(upgrades)));
-    return toHex(network.genesis.raw);
-  }],
-  refused: [2, (params, upgrades) => refusal(() => {
-    return `accepted ${makeNetwork(readParams(unhex(params)), readUpgrades(unhex(upgrades))).genesisId}`;
-  })],
-  account: [3, (root, address, proof) => refusal(() => {
-    const account = checkAccount(unhex(proof), unhex(address), unhex(root));
-    return account ? `account ${account.balance} ${account.nonce}` : "absent";
-  })],
-  compact: [1, (bits) => {
-    const target = decodeTarget(Number(bits));
-    return target === null ? "refused" : String(work(target));
-  }],
-  next: [5, (interval, halfLife, limit, target, gap) => {
-    const rules = { intervalMs: BigInt(interval), halfLifeMs: BigInt(halfLife) };
-    rules.powLimitValue = decodeTarget(Number.parseInt(limit, 16));
-    return showTarget(stepTarget(rules, Number.parseInt(target, 16), BigInt(gap)));
-  }],
-  light: [4, (tip, random, now, proof) => refusal(() => {
-    const samples = /^0*$/.test(random) ? 96 : 56;
-    const request = { tip: unhex(tip), random: unhex(random), samples };
-    const verified = checkLightProof(network, request, decodeLightProof(unhex(proof)), Number(now));
-    const { header, buried } = verified.settled();
-    return `valid ${verified.work} ${buried ? header.height : "-"}`;
-  })],
-  receipt: [2, (now, data) => refusal(() => {
-    const { tip, place } = checkReceipt(network, decodeReceipt(unhex(data)), Number(now));
-    const { header, confirmations, workAbove } = place;
-    return `valid ${toHex(header.id)} ${header.height} ${confirmations} ${tip.work} ${workAbove}`;
-  })],
-  tile: [4, (first, next, blocks, time) => refusal(() => {
-    const [a, b] = [first, next].map((bits) => Number.parseInt(bits, 16));
-    const bounds = new DifficultyBounds(network).of(a, b, BigInt(blocks), BigInt(time));
-    return bounds.work < LIMIT ? `${bounds.work} ${bounds.easier} ${bounds.harder}` : "refused";
-  })],
-  address: [2, (prefix, text) => refusal(() => {
-    return toHex(readAddress(new TextDecoder().decode(unhex(text)), prefix).bytes);
-  })],
+  network: [
+    2,
+    (params, upgrades) => {
+      network = makeNetwork(readParams(unhex(params)), readUpgrades(unhex(upgrades)));
+      return toHex(network.genesis.raw);
+    },
+  ],
+  refused: [
+    2,
+    (params, upgrades) =>
+      refusal(() => {
+        return `accepted ${makeNetwork(readParams(unhex(params)), readUpgrades(unhex(upgrades))).genesisId}`;
+      }),
+  ],
+  account: [
+    3,
+    (root, address, proof) =>
+      refusal(() => {
+        const account = checkAccount(unhex(proof), unhex(address), unhex(root));
+        return account ? `account ${account.balance} ${account.nonce}` : "absent";
+      }),
+  ],
+  compact: [
+    1,
+    (bits) => {
+      const target = decodeTarget(Number(bits));
+      return target === null ? "refused" : String(work(target));
+    },
+  ],
+  next: [
+    5,
+    (interval, halfLife, limit, target, gap) => {
+      const rules = { intervalMs: BigInt(interval), halfLifeMs: BigInt(halfLife) };
+      rules.powLimitValue = decodeTarget(Number.parseInt(limit, 16));
+      return showTarget(stepTarget(rules, Number.parseInt(target, 16), BigInt(gap)));
+    },
+  ],
+  light: [
+    4,
+    (tip, random, now, proof) =>
+      refusal(() => {
+        const samples = /^0*$/.test(random) ? 96 : 56;
+        const request = { tip: unhex(tip), random: unhex(random), samples };
+        const verified = checkLightProof(network, request, decodeLightProof(unhex(proof)), Number(now));
+        const { header, buried } = verified.settled();
+        return `valid ${verified.work} ${buried ? header.height : "-"}`;
+      }),
+  ],
+  receipt: [
+    2,
+    (now, data) =>
+      refusal(() => {
+        const { tip, place } = checkReceipt(network, decodeReceipt(unhex(data)), Number(now));
+        const { header, confirmations, workAbove } = place;
+        return `valid ${toHex(header.id)} ${header.height} ${confirmations} ${tip.work} ${workAbove}`;
+      }),
+  ],
+  tile: [
+    4,
+    (first, next, blocks, time) =>
+      refusal(() => {
+        const [a, b] = [first, next].map((bits) => Number.parseInt(bits, 16));
+        const bounds = new DifficultyBounds(network).of(a, b, BigInt(blocks), BigInt(time));
+        return bounds.work < LIMIT ? `${bounds.work} ${bounds.easier} ${bounds.harder}` : "refused";
+      }),
+  ],
+  address: [
+    2,
+    (prefix, text) =>
+      refusal(() => {
+        return toHex(readAddress(new TextDecoder().decode(unhex(text)), prefix).bytes);
+      }),
+  ],
 };
 
 /** Where the ledger names a rule, or a reading of nothing, this client says that it refuses. */

@@ -28,7 +28,10 @@ const file = (path) => readFileSync(new URL(`../../../${path}`, import.meta.url)
 const golden = JSON.parse(file("ledger/tests/vectors/golden.json"));
 const bytes = (name) => fromHex(golden[name], name, 0, 1 << 20);
 const repeat = (byte) => new Uint8Array(32).fill(byte);
-const matching = (prefix) => Object.keys(golden).filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+const matching = (prefix) =>
+  Object.keys(golden)
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => name.slice(prefix.length));
 const network = makeNetwork(readParams(bytes("params.bytes")));
 const local = makeNetwork(shippedParams()[2]);
 const main = makeNetwork(shippedParams()[0]);
@@ -103,7 +106,8 @@ test("states and proofs of accounts", () => {
 });
 
 test("history", () => {
-  const leaf = (i) => concat(repeat(i + 1), toBigEndian(BigInt(1000 * i)), u64(2000 * i), u32(0x1e3fff00 + i), u32(0x1e3fff01 + i));
+  const leaf = (i) =>
+    concat(repeat(i + 1), toBigEndian(BigInt(1000 * i)), u64(2000 * i), u32(0x1e3fff00 + i), u32(0x1e3fff01 + i));
   const history = new History();
   for (let count = 0; count <= 8; count += 1) {
     assert.equal(toHex(history.root()), golden[`history_root.${count}`]);
@@ -122,7 +126,10 @@ test("targets, work and difficulty", () => {
     assert.equal(workOf(Number.parseInt(bits, 16)).toString(), golden[`work.${bits}`]);
     if (golden[`lg.${bits}`]) assert.equal(logarithm(target).toString(), golden[`lg.${bits}`]);
   }
-  for (const [rules, name, start] of [[local, "local", 0x1e1fffff], [main, "main", 0x1d1fffff]]) {
+  for (const [rules, name, start] of [
+    [local, "local", 0x1e1fffff],
+    [main, "main", 0x1d1fffff],
+  ]) {
     for (const gap of matching(`next_target.${name}.`)) {
       assert.equal(showTarget(stepTarget(rules, start, BigInt(gap))), golden[`next_target.${name}.${gap}`]);
     }

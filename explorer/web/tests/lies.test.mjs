@@ -6,9 +6,21 @@ import { concat, toHex, u64 } from "../light/bytes.js";
 import { memoryStore } from "../light/store.js";
 import { Chain } from "./support/chain.mjs";
 import { key } from "./support/keys.mjs";
-import { fetchOf, node, serviceOf, verifierOf, withRaw } from "./support/node.mjs";
-import { GENESIS_TIME, LATELY, OTHER, OWN, PAID, accountQuestion, ask, blockQuestion, paymentQuestion, payee, scene,
-  tipQuestion } from "./support/scene.mjs";
+import { node, serviceOf, verifierOf, withRaw } from "./support/node.mjs";
+import {
+  GENESIS_TIME,
+  LATELY,
+  OTHER,
+  OWN,
+  PAID,
+  accountQuestion,
+  ask,
+  blockQuestion,
+  paymentQuestion,
+  payee,
+  scene,
+  tipQuestion,
+} from "./support/scene.mjs";
 
 const WORK = "proven by 60 hashes of work";
 
@@ -21,7 +33,10 @@ async function caught(lies, claim, make = accountQuestion) {
   assert.match(alone.text, claim);
   assert.match(alone.text, /^the node lied: /);
   assert.equal(both.state, "proven", both.text);
-  assert.deepEqual(liars.map(([url]) => url), [OWN]);
+  assert.deepEqual(
+    liars.map(([url]) => url),
+    [OWN],
+  );
   assert.match(liars[0][1], claim);
   const control = await ask(made, {}, question);
   assert.equal(control.alone.state, "proven", control.alone.text);
@@ -30,21 +45,27 @@ async function caught(lies, claim, make = accountQuestion) {
 }
 
 /** The balance of an account proof's leaf. */
-const withBalance = (change) => (answer) => withRaw(answer, (raw) => {
-  const view = new DataView(raw.buffer);
-  view.setBigUint64(80, change(view.getBigUint64(80, true)), true);
-  return raw;
-});
+const withBalance = (change) => (answer) =>
+  withRaw(answer, (raw) => {
+    const view = new DataView(raw.buffer);
+    view.setBigUint64(80, change(view.getBigUint64(80, true)), true);
+    return raw;
+  });
 
-test("lie: a balance that is too high", () => caught({ state_getProof: withBalance((had) => had + 1n) }, /proof of the account/));
+test("lie: a balance that is too high", () =>
+  caught({ state_getProof: withBalance((had) => had + 1n) }, /proof of the account/));
 
-test("lie: a balance that is too low", () => caught({ state_getProof: withBalance(() => 0n) }, /proof of the account/));
+test("lie: a balance that is too low", () =>
+  caught({ state_getProof: withBalance(() => 0n) }, /proof of the account/));
 
 test("lie: a page that shows another balance than is proven", async () => {
   const made = scene();
   const { alone, both } = await ask(made, {}, accountQuestion(made, { balance: "99999999999" }));
   for (const verdict of [alone, both]) {
-    assert.deepEqual(verdict, { state: "lied", text: "the node lied: it says balance 999.99999999 CRN, and 13 CRN is proven" });
+    assert.deepEqual(verdict, {
+      state: "lied",
+      text: "the node lied: it says balance 999.99999999 CRN, and 13 CRN is proven",
+    });
   }
   const honest = await ask(made, {}, accountQuestion(made));
   assert.equal(honest.alone.text, `${WORK}; the last blocks may still be replaced: it had 12.5 CRN at block 24`);
@@ -56,9 +77,13 @@ test("lie: a page that shows another nonce than is proven", async () => {
   assert.equal(alone.state, "lied", alone.text);
 });
 
-test("lie: an account that is hidden behind its own leaf, doctored so that it spans the account", () => caught({
-  state_getProof: (answer) => withRaw(answer, (raw) => raw.fill(0, 16, 80)),
-}, /proof of the account/));
+test("lie: an account that is hidden behind its own leaf, doctored so that it spans the account", () =>
+  caught(
+    {
+      state_getProof: (answer) => withRaw(answer, (raw) => raw.fill(0, 16, 80)),
+    },
+    /proof of the account/,
+  ));
 
 test("lie: an account that is hidden behind the leaf of another", async () => {
   const made = scene();
@@ -66,9 +91,11 @@ test("lie: an account that is hidden behind the leaf of another", async () => {
     const state = made.chain.states[height];
     return state.leafProof(state.accounts.findIndex(({ address }) => toHex(address) === toHex(key(9).address)));
   };
-  const lies = { state_getProof: (answer, [, at]) => {
-    return { ...answer, raw: toHex(other(made.chain.headers.findIndex(({ id }) => toHex(id) === at))) };
-  } };
+  const lies = {
+    state_getProof: (answer, [, at]) => {
+      return { ...answer, raw: toHex(other(made.chain.headers.findIndex(({ id }) => toHex(id) === at))) };
+    },
+  };
   await caught(lies, /says nothing about/);
 });
 
@@ -78,16 +105,32 @@ test("lie: an account that was never created", async () => {
   const question = { ...accountQuestion(made), id: toHex(nobody), claims: [["balance", "5"]] };
   const { alone } = await ask(made, {}, question);
   assert.equal(alone.state, "lied", alone.text);
-  const control = await ask(made, {}, { ...question, claims: [["balance", "0"], ["exists", "false"]] });
+  const control = await ask(
+    made,
+    {},
+    {
+      ...question,
+      claims: [
+        ["balance", "0"],
+        ["exists", "false"],
+      ],
+    },
+  );
   assert.equal(control.alone.state, "proven", control.alone.text);
 });
 
 test("lie: a forged proof of the chain", async () => {
   for (const place of [400, 2000, 5000]) {
-    await caught({ chain_getProof: (answer) => withRaw(answer, (raw) => {
-      raw[place % raw.length] ^= 1;
-      return raw;
-    }) }, /proof does not hold/);
+    await caught(
+      {
+        chain_getProof: (answer) =>
+          withRaw(answer, (raw) => {
+            raw[place % raw.length] ^= 1;
+            return raw;
+          }),
+      },
+      /proof does not hold/,
+    );
   }
 });
 
@@ -104,7 +147,10 @@ test("lie: less work that claims more", async () => {
   // One that is merely behind does not lie; it is said to be behind.
   assert.deepEqual(report.warnings, [`the node at ${OTHER} is behind: it proves block 25 and less work`]);
   const question = { ...tipQuestion(made, { height: 99 }), page: { height: 99, tip: null } };
-  assert.match((await service.check(question)).text, /lied: it shows block 99, and the chain that is proven ends at block 30/);
+  assert.match(
+    (await service.check(question)).text,
+    /lied: it shows block 99, and the chain that is proven ends at block 30/,
+  );
 });
 
 test("lie: less work than this browser has seen is said", async () => {
@@ -133,8 +179,14 @@ test("lie: a payment that was never made", async () => {
 test("lie: figures of a payment that its own bytes contradict", async () => {
   const made = scene();
   const lies = {
-    amount: 99_999_999_999n, fee: 11n, height: 23, memo: "00", confirmations: 30, "to.0": made.network.genesisId,
-    sender: "ecrn1nonsense", block: toHex(made.chain.headers[21].id),
+    amount: 99_999_999_999n,
+    fee: 11n,
+    height: 23,
+    memo: "00",
+    confirmations: 30,
+    "to.0": made.network.genesisId,
+    sender: "ecrn1nonsense",
+    block: toHex(made.chain.headers[21].id),
   };
   for (const [name, value] of Object.entries(lies)) {
     const { alone } = await ask(made, {}, paymentQuestion(made, made.early, 22, { [name]: value }));
@@ -143,12 +195,17 @@ test("lie: figures of a payment that its own bytes contradict", async () => {
   }
 });
 
-test("lie: another payment in the place of the one that was asked about", () => caught({
-  chain_getTransactionProof: (answer, [, at]) => {
-    const made = scene();
-    return { ...answer, at, raw: toHex(made.chain.transactionProof(made.lateId)) };
-  },
-}, /was asked about the payment .*, and proves/, (made) => paymentQuestion(made, made.early, 22)));
+test("lie: another payment in the place of the one that was asked about", () =>
+  caught(
+    {
+      chain_getTransactionProof: (answer, [, at]) => {
+        const made = scene();
+        return { ...answer, at, raw: toHex(made.chain.transactionProof(made.lateId)) };
+      },
+    },
+    /was asked about the payment .*, and proves/,
+    (made) => paymentQuestion(made, made.early, 22),
+  ));
 
 test("lie: a payment of a branch that was left", async () => {
   const made = scene();
@@ -157,7 +214,10 @@ test("lie: a payment of a branch that was left", async () => {
   followed.grow(20);
   const stale = made.chain.transactionProof(made.txid);
   const now = () => GENESIS_TIME + 90_000;
-  const question = { ...paymentQuestion(made, made.early, 22), page: { height: followed.height, tip: toHex(followed.tip.id) } };
+  const question = {
+    ...paymentQuestion(made, made.early, 22),
+    page: { height: followed.height, tip: toHex(followed.tip.id) },
+  };
   const verdict = async (lies) => {
     return (await serviceOf(made.network, { [OWN]: node(followed, now, lies) }, { now })).check(question);
   };
@@ -172,7 +232,10 @@ test("lie: a payment of a branch that was left", async () => {
   // The page as it was before the chain was left is told to be old, and its node no liar.
   const old = await serviceOf(made.network, { [OWN]: node(followed, now) }, { now });
   const before = await old.check(paymentQuestion(made, made.early, 22));
-  assert.deepEqual(before, { state: "failed", text: "not proven: blocks were replaced since this page was made: load it again" });
+  assert.deepEqual(before, {
+    state: "failed",
+    text: "not proven: blocks were replaced since this page was made: load it again",
+  });
 });
 
 test("lie: a node that says mined and proves nothing is named, also when it is not the page's own", async () => {
@@ -208,7 +271,13 @@ test("lie: a body that is not the block's", async () => {
     assert.equal(alone.state, "lied", alone.text);
   }
   assert.equal((await ask(made, {}, blockQuestion(made, 22, change))).alone.text, WORK);
-  for (const [name, value] of [["transactions", 2], ["fees", 11], ["tx.0", made.lateId], ["paid", LATELY], ["reward", 1]]) {
+  for (const [name, value] of [
+    ["transactions", 2],
+    ["fees", 11],
+    ["tx.0", made.lateId],
+    ["paid", LATELY],
+    ["reward", 1],
+  ]) {
     const { alone } = await ask(made, {}, blockQuestion(made, 22, { ...change, [name]: value }));
     assert.equal(alone.state, "lied", `${name}: ${alone.text}`);
   }
@@ -223,144 +292,7 @@ test("lie: a tip that is not the chain's", async () => {
   assert.equal((await ask(made, {}, tipQuestion(made))).alone.text, WORK);
 });
 
-test("a stale tip, and an hour with little work, are said", async () => {
-  const made = scene({ age: 3 * 3_600_000 });
-  const run = verifierOf(made.network, { [OWN]: node(made.chain, made.now) }, made);
-  assert.match((await run.refresh()).warnings[0], /^the newest block is 2 h old/);
-  const fresh = made.chain.clone();
-  fresh.mine([], 3 * 3_600_000 - 61_000 - 60_000);
-  const other = verifierOf(made.network, { [OWN]: node(fresh, made.now) }, made);
-  assert.match((await other.refresh()).warnings[0], /^the last hour has [0-9]+ times less work than an hour of the last day/);
-  const control = scene();
-  const right = verifierOf(control.network, { [OWN]: node(control.chain, control.now) }, control);
-  assert.deepEqual((await right.refresh()).warnings, []);
-});
-
-test("a clock that is the odd one out is named, and nobody is called a liar for it", async () => {
-  const made = scene();
-  const behind = () => made.now() - 3_600_000;
-  const nodes = { [OWN]: node(made.chain, made.now), [OTHER]: node(made.chain, made.now) };
-  const run = verifierOf(made.network, nodes, { now: behind });
-  await assert.rejects(run.refresh(), /clock is 3600 s behind that of the nodes \(2 asked\)/);
-  assert.equal(run.liars.size, 0);
-  // The control: nodes whose own clocks say that their block is from the future.
-  const early = verifierOf(made.network, { [OWN]: node(made.chain, behind) }, { now: behind });
-  await assert.rejects(early.refresh(), /lies: .*from the future/);
-  // And one whose clock is ahead warns, and refuses nothing.
-  const ahead = verifierOf(made.network, { [OWN]: node(made.chain, made.now) }, { now: () => made.now() + 60_000 });
-  assert.match((await ahead.refresh()).warnings.join(), /clock is 60 s ahead of the nodes'/);
-});
-
-test("a node that does not answer is named, and is no liar", async () => {
-  const made = scene();
-  const dead = {
-    silent: () => new Promise(() => {}), "not there": null, broken: () => { throw new TypeError("reset"); },
-    busy: () => ({ error: { code: 6001, message: "busy" } }), html: () => new Response("<html>"),
-    empty: () => new Response(null), odd: () => new Response("[]"), long: () => new Response("x".repeat(1 << 20)),
-  };
-  for (const [name, answer] of Object.entries(dead)) {
-    const nodes = { [OWN]: node(made.chain, made.now), [`https://${name.replace(" ", "")}.example/`]: answer };
-    const run = verifierOf(made.network, nodes, { ...made, patience: 50 });
-    const report = await run.refresh();
-    assert.deepEqual(report.liars, [], name);
-    assert.match(report.warnings.join(), /was of no help/, name);
-    const alone = verifierOf(made.network, { [OWN]: answer }, { ...made, patience: 50 });
-    await assert.rejects(alone.refresh(), (error) => error.kind === "failure" && error.liars.length === 0, name);
-  }
-});
-
-test("a node that fails in the middle of a question is no liar", async () => {
-  const made = scene();
-  for (const method of ["chain_getProof", "state_getProof", "chain_getTransactionProof", "chain_getRawBlock"]) {
-    const lies = { [method]: () => ({ error: { code: 6001, message: "busy" } }) };
-    const service = await serviceOf(made.network, { [OWN]: node(made.chain, made.now, lies) }, made);
-    const question = { state_getProof: accountQuestion(made), chain_getRawBlock: blockQuestion(made, 22, { size: 1 }) }[method] ??
-      paymentQuestion(made, made.early, 22);
-    const verdict = await service.check(question);
-    assert.equal(verdict.state, "failed", `${method}: ${verdict.text}`);
-    assert.match(verdict.text, /^not proven: .*busy/);
-  }
-});
-
 test("lie: a node that names a tip and will not prove it", async () => {
   const lies = { chain_getProof: () => ({ error: { code: 2001, message: "no such block" } }) };
   await caught(lies, /names the tip .* and will not prove it/);
-});
-
-test("a later visit fetches what is new, and what continues another tip is a lie", async () => {
-  const made = scene();
-  const store = memoryStore();
-  const visit = async (lies = {}) => {
-    const run = verifierOf(made.network, { [OWN]: node(made.chain, made.now, lies) }, { ...made, store });
-    return run.refresh();
-  };
-  const whole = (await visit()).bytes;
-  assert.ok((await visit()).bytes < 2000, "nothing is new");
-  made.chain.grow(2);
-  const { bytes, work } = await visit();
-  assert.ok(bytes < whole / 2 && work === 64n, `${bytes} of ${whole}`);
-  made.chain.grow(2);
-  const other = { chain_getProof: (answer) => ({ ...answer, since: made.network.genesisId }) };
-  await assert.rejects(visit(other), /continues from a tip that it was not asked about/);
-  // A reorganisation: the tip that is kept is on no chain any more, and everything comes.
-  const left = new Chain(made.network).grow(3);
-  left.mine([], 2001);
-  left.grow(36, 1900);
-  made.chain = left;
-  const late = verifierOf(made.network, { [OWN]: node(left, () => left.tip.time) }, { now: () => left.tip.time, store });
-  assert.equal((await late.refresh()).work, left.work);
-});
-
-test("answers that come one after the other never take a newer tip back", async () => {
-  const made = scene();
-  let release;
-  const gate = new Promise((resolve) => {
-    release = resolve;
-  });
-  const own = node(made.chain, made.now);
-  const slow = Object.assign(async (method, params) => {
-    if (method === "chain_tip") await gate;
-    return own(method, params);
-  }, { network: made.network });
-  const run = verifierOf(made.network, { [OWN]: slow }, made);
-  const [first, second] = [run.refresh(), run.refresh()];
-  release();
-  assert.equal(await first, await second);
-  assert.equal((await run.refresh()).work, 60n);
-});
-
-test("fetch is asked for one page only, and follows nobody elsewhere", async () => {
-  const made = scene();
-  const seen = [];
-  const inner = fetchOf({ [OWN]: node(made.chain, made.now) });
-  const fetch = (url, options) => {
-    seen.push([url, options]);
-    return inner(url, options);
-  };
-  const run = verifierOf(made.network, { [OWN]: null }, { ...made, fetch });
-  await run.refresh();
-  assert.ok(seen.every(([url, options]) => url === OWN && options.redirect === "error" && options.cache === "no-store"));
-});
-
-test("a node that is slow holds up nobody for long", async () => {
-  const made = scene();
-  const never = Object.assign(() => new Promise(() => {}), { network: made.network });
-  const nodes = { [OTHER]: never, [OWN]: node(made.chain, made.now) };
-  const report = await verifierOf(made.network, nodes, { ...made, patience: 3000 }).refresh();
-  assert.equal(report.node, OWN);
-  assert.deepEqual(report.warnings, [`the node at ${OTHER} was of no help: it takes too long`]);
-});
-
-test("a node that has moved on since the tip was proven is asked once more", async () => {
-  const made = scene();
-  let now = made.now();
-  const service = await serviceOf(made.network, { [OWN]: node(made.chain, () => now) }, { now: () => now });
-  // Another branch, on which the payment is in another block.
-  const other = new Chain(made.network).grow(21);
-  other.mine([made.early], 2001);
-  other.grow(10);
-  for (const name of ["headers", "bodies", "states", "leaves", "trees", "history"]) made.chain[name] = other[name];
-  now += 10_000;
-  const verdict = await service.check(paymentQuestion(made, made.early, 22));
-  assert.equal(verdict.text, "proven by 64 hashes of work");
 });

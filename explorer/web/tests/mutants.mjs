@@ -1,8 +1,9 @@
-// Breaks each rule of the light client in turn, and sees that a test fails. Not part of `node --test`: it takes minutes.
+// Breaks each rule of the light client in turn, and sees that a test fails. Not part of `node --test`: it takes
+// minutes.
 //
 //   node explorer/web/tests/mutants.mjs [NAME]
 //
-// mutations.txt has a name and a file, the text that is there, and the text that breaks the rule.
+// mutations.txt has a name and a file, the text that is there once (-), and what breaks the rule (+).
 
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs";
@@ -12,14 +13,21 @@ import { fileURLToPath } from "node:url";
 
 const WEB = fileURLToPath(new URL("../", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const TESTS = ["golden", "attacks", "lies", "units", "fuzz"];
+const TESTS = ["golden", "attacks_chain", "attacks_nodes", "lies", "units", "nodes", "fuzz"];
 
-const mutations = readFileSync(join(WEB, "tests/mutations.txt"), "utf8").split("\n\n").filter((each) => each.trim()).map((text) => {
-  const lines = text.trim().split("\n");
-  const [name, file] = lines[0].split(": ");
-  const side = (mark) => lines.filter((line) => line.startsWith(mark)).map((line) => line.slice(1)).join("\n");
-  return { name, file, from: side("-"), to: side("+") };
-});
+const mutations = readFileSync(join(WEB, "tests/mutations.txt"), "utf8")
+  .split("\n\n")
+  .filter((each) => each.trim())
+  .map((text) => {
+    const lines = text.trim().split("\n");
+    const [name, file] = lines[0].split(": ");
+    const side = (mark) =>
+      lines
+        .filter((line) => line.startsWith(mark))
+        .map((line) => line.slice(1))
+        .join("\n");
+    return { name, file, from: side("-"), to: side("+") };
+  });
 
 /** A copy of the client, beside which the vectors and networks lie. */
 function copy() {
@@ -32,12 +40,18 @@ function copy() {
 
 /** The first test file that fails; null where none does. */
 function killer(root) {
-  return TESTS.find((name) => {
-    const file = join(root, `explorer/web/tests/${name}.test.mjs`);
-    // A bundle is another text after any change; that is not what is asked.
-    const run = spawnSync(process.execPath, ["--test", "--test-name-pattern", "^(?!the scripts that are made)", file], { timeout: 120_000 });
-    return run.status !== 0;
-  }) ?? null;
+  return (
+    TESTS.find((name) => {
+      const file = join(root, `explorer/web/tests/${name}.test.mjs`);
+      // A bundle is another text after any change; that is not what is asked.
+      const run = spawnSync(
+        process.execPath,
+        ["--test", "--test-name-pattern", "^(?!the scripts that are made)", file],
+        { timeout: 120_000 },
+      );
+      return run.status !== 0;
+    }) ?? null
+  );
 }
 
 const root = copy();
@@ -47,8 +61,12 @@ for (const { name, file, from, to } of mutations) {
   if (process.argv[2] && process.argv[2] !== name) continue;
   const path = join(root, "explorer/web/light", file);
   const text = readFileSync(path, "utf8");
-  if (text.split(from).length !== 2) throw new Error(`${name}: its text is in ${file} ${text.split(from).length - 1} times`);
-  writeFileSync(path, text.replace(from, () => to));
+  if (text.split(from).length !== 2)
+    throw new Error(`${name}: its text is in ${file} ${text.split(from).length - 1} times`);
+  writeFileSync(
+    path,
+    text.replace(from, () => to),
+  );
   const found = killer(root);
   console.log(`${found ? `found by ${found}` : "NOT FOUND"}  ${name} (${file})`);
   survivors += found ? 0 : 1;

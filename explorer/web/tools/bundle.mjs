@@ -1,6 +1,6 @@
-// Makes one classic script of some modules, without their comments: for pages that are files, from which browsers load no
-// modules, and for the worker, which so comes with one request. Each module becomes a function that gives what it exports,
-// in the order in which they need each other. Run it after a change of a module:
+// Makes one classic script of some modules, without their comments: for pages that are files, from which browsers
+// load no modules, and for the worker, which so comes with one request. Each module becomes a function that gives
+// what it exports, in the order in which they need each other. Run it after a change of a module:
 //
 //   node explorer/web/tools/bundle.mjs          writes light.js, receipt.js and pay.js
 //   node explorer/web/tools/bundle.mjs --check  fails where they are not what it would write
@@ -10,7 +10,11 @@ import { basename } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const WEB = new URL("../", import.meta.url);
-export const BUNDLES = { "light.js": "light/worker.js", "receipt.js": "light/receipt_page.js", "pay.js": "light/pay_page.js" };
+export const BUNDLES = {
+  "light.js": "light/worker.js",
+  "receipt.js": "light/receipt_page.js",
+  "pay.js": "light/pay_page.js",
+};
 
 const IMPORT = /^import \{([^}]*)\} from "(\.\/[a-z0-9_]+\.js)";$/gm;
 /** Comments that begin a line, and empty lines. */
@@ -31,10 +35,19 @@ const variable = (href) => `${basename(fileURLToPath(href), ".js")}_module`;
 
 function wrap(href, text) {
   const names = [...text.matchAll(EXPORT)].map(([, name]) => name);
-  const body = text.replace(IMPORT, (_, list, path) => {
-    return `const { ${list.split(",").map((name) => name.trim()).filter(Boolean).join(", ")} } = ${variable(new URL(path, href).href)};`;
-  }).replace(EXPORT, "").replace(COMMENT, "").trim();
-  if (/^(import|export)\b/m.test(body)) throw new Error(`${href} imports or exports in a form that is not known here`);
+  const body = text
+    .replace(IMPORT, (_, list, path) => {
+      return `const { ${list
+        .split(",")
+        .map((name) => name.trim())
+        .filter(Boolean)
+        .join(", ")} } = ${variable(new URL(path, href).href)};`;
+    })
+    .replace(EXPORT, "")
+    .replace(COMMENT, "")
+    .trim();
+  if (/^(import|export)\b/m.test(body))
+    throw new Error(`${href} imports or exports in a form that is not known here`);
   return `const ${variable(href)} = (() => {\n${body}\nreturn { ${names.join(", ")} };\n})();\n`;
 }
 

@@ -19,26 +19,62 @@ const sighash = tagged("cairn/tx");
 /** An easy network whose key 1 owns money, which began at `genesisTime`. */
 export function easyNetwork(genesisTime = 1_700_000_000_000, change = {}) {
   return makeNetwork({
-    name: "easy", prefix: "ecrn", intervalMs: 2000n, halfLifeMs: 20_000n, maxFutureMs: 5000n, maxBlockBytes: 1_048_576n,
-    maxNewAccounts: 1024n, accountPrice: 1000n, subsidy: 5_000_000_000n, halving: 100n, genesisTime: BigInt(genesisTime),
-    powLimit: 0x207fffff, genesisTarget: 0x207fffff,
-    allocations: [{ address: key(1).address, amount: 1_000_000_000_000n }], ...change,
+    name: "easy",
+    prefix: "ecrn",
+    intervalMs: 2000n,
+    halfLifeMs: 20_000n,
+    maxFutureMs: 5000n,
+    maxBlockBytes: 1_048_576n,
+    maxNewAccounts: 1024n,
+    accountPrice: 1000n,
+    subsidy: 5_000_000_000n,
+    halving: 100n,
+    genesisTime: BigInt(genesisTime),
+    powLimit: 0x207fffff,
+    genesisTarget: 0x207fffff,
+    allocations: [{ address: key(1).address, amount: 1_000_000_000_000n }],
+    ...change,
   });
 }
 
 /** A signed transaction. */
-export function payment(network, from, { nonce, outputs, fee = 10n, maxPrice = 100_000n, validUntil = 0n, memo = "" }) {
+export function payment(
+  network,
+  from,
+  { nonce, outputs, fee = 10n, maxPrice = 100_000n, validUntil = 0n, memo = "" },
+) {
   const text = typeof memo === "string" ? utf8(memo) : memo;
   const paid = outputs.map(({ to, amount }) => concat(to, u64(amount)));
-  const body = concat(Uint8Array.of(1), from.address, u64(nonce), u64(fee), u64(maxPrice), u64(validUntil),
-    u64(outputs.length), ...paid, u64(text.length), text);
+  const body = concat(
+    Uint8Array.of(1),
+    from.address,
+    u64(nonce),
+    u64(fee),
+    u64(maxPrice),
+    u64(validUntil),
+    u64(outputs.length),
+    ...paid,
+    u64(text.length),
+    text,
+  );
   return decodeTransaction(concat(body, from.sign(sighash(network.genesis.id, body))));
 }
 
 /** Everything of a header but its nonce, and the least nonce that does. */
 export function mineHeader(fields) {
   const { version = 1, height, parent, time, target, beneficiary, txs, state, history } = fields;
-  const raw = concat(u32(version).subarray(0, 2), u64(height), parent, u64(time), u32(target), beneficiary, txs, state, history, u64(0));
+  const raw = concat(
+    u32(version).subarray(0, 2),
+    u64(height),
+    parent,
+    u64(time),
+    u32(target),
+    beneficiary,
+    txs,
+    state,
+    history,
+    u64(0),
+  );
   const limit = decodeTarget(target);
   for (let nonce = 0; ; nonce += 1) {
     raw.set(u64(nonce), 182);
@@ -76,7 +112,9 @@ export class State {
   leaves() {
     const sorted = this.accounts.map((account) => account.address).sort(compare);
     const next = (address) => sorted[sorted.findIndex((other) => equal(other, address)) + 1] ?? ZERO;
-    return this.accounts.map(({ address, balance, nonce }) => concat(address, next(address), u64(balance), u64(nonce)));
+    return this.accounts.map(({ address, balance, nonce }) =>
+      concat(address, next(address), u64(balance), u64(nonce)),
+    );
   }
 
   root() {
@@ -90,7 +128,9 @@ export class State {
     const path = [];
     for (let [place, size] = [index, 2 ** Math.ceil(Math.log2(leaves.length))]; size > 1; place >>= 1, size /= 2) {
       path.push(level[place ^ 1] ?? ZERO);
-      const pairs = Array.from({ length: size / 2 }, (_, i) => nodeHash(level[2 * i] ?? ZERO, level[2 * i + 1] ?? ZERO));
+      const pairs = Array.from({ length: size / 2 }, (_, i) =>
+        nodeHash(level[2 * i] ?? ZERO, level[2 * i + 1] ?? ZERO),
+      );
       level = pairs;
     }
     return concat(u64(leaves.length), u64(index), leaves[index], u64(path.length), ...path);
@@ -100,7 +140,11 @@ export class State {
   proof(address) {
     const own = this.accounts.findIndex((account) => equal(account.address, address));
     if (own >= 0) return this.leafProof(own);
-    const below = this.accounts.map((account) => account.address).filter((other) => compare(other, address) < 0).sort(compare).pop();
+    const below = this.accounts
+      .map((account) => account.address)
+      .filter((other) => compare(other, address) < 0)
+      .sort(compare)
+      .pop();
     return this.leafProof(this.accounts.findIndex((account) => equal(account.address, below)));
   }
 }
@@ -186,8 +230,14 @@ export class Chain {
     const height = tip.height + 1;
     const state = this.#execute(transactions, height);
     const fields = {
-      height, parent: tip.id, time: tip.time + gap, target: this.history.last.nextTarget, beneficiary: this.beneficiary,
-      txs: txsRoot(transactions.map((each) => each.id)), state: state.root(), history: this.history.root(),
+      height,
+      parent: tip.id,
+      time: tip.time + gap,
+      target: this.history.last.nextTarget,
+      beneficiary: this.beneficiary,
+      txs: txsRoot(transactions.map((each) => each.id)),
+      state: state.root(),
+      history: this.history.root(),
     };
     const header = mineHeader({ ...fields, ...change });
     const next = nextTarget(network, height, header.target, tip.time, header.time);
@@ -224,7 +274,10 @@ export class Chain {
       const height = this.#blockAt(offset);
       [height, height - 1, height - 2].forEach((each) => opened.add(each));
     }
-    return this.assemble(start, [...opened].filter((height) => height > 0).sort((a, b) => a - b));
+    return this.assemble(
+      start,
+      [...opened].filter((height) => height > 0).sort((a, b) => a - b),
+    );
   }
 
   #blockAt(offset) {
@@ -259,7 +312,11 @@ export class Chain {
     }
     gap(start);
     const headers = (list) => list.map((header) => header.raw);
-    const parts = { tail: headers(this.headers.slice(start)), opened: headers(opened.map((height) => this.headers[height])), nodes };
+    const parts = {
+      tail: headers(this.headers.slice(start)),
+      opened: headers(opened.map((height) => this.headers[height])),
+      nodes,
+    };
     return encodeProof(change(parts));
   }
 
@@ -282,7 +339,12 @@ export class Chain {
   /** The proof of a payment under this tip; null where it is in no block. */
   transactionProof(txid) {
     const height = this.bodies.findIndex((body) => body.some((each) => toHex(each.id) === txid));
-    return height < 0 ? null : this.paymentProof(height, this.bodies[height].findIndex((each) => toHex(each.id) === txid));
+    return height < 0
+      ? null
+      : this.paymentProof(
+          height,
+          this.bodies[height].findIndex((each) => toHex(each.id) === txid),
+        );
   }
 
   paymentProof(height, index) {
@@ -296,8 +358,15 @@ export class Chain {
       [from, to] = isLeft ? [middle, to] : [from, middle];
     }
     path.reverse();
-    return concat(this.headers[height].raw, body[index].raw, u64(body.length), u64(index), u64(path.length), ...path,
-      this.place(height));
+    return concat(
+      this.headers[height].raw,
+      body[index].raw,
+      u64(body.length),
+      u64(index),
+      u64(path.length),
+      ...path,
+      this.place(height),
+    );
   }
 
   /** A receipt's bytes. */

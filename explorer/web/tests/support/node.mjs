@@ -1,4 +1,5 @@
-// A node as JSON-RPC shows it, honest or with a lie told about one of its answers, behind a `fetch` without a network.
+// A node as JSON-RPC shows it, honest or with a lie told about one of its answers, behind a `fetch` without a
+// network.
 
 import { readAddress } from "../../light/address.js";
 import { fromHex, toHex, u64 } from "../../light/bytes.js";
@@ -20,7 +21,12 @@ export function honest(chain, now) {
     return { id: toHex(id), height, time, work: chain.node(0, height + 1).work.toString(), raw: toHex(raw) };
   };
   return {
-    node_info: () => ({ chain: network.name, genesis_id: network.genesisId, address_prefix: network.prefix, time: now() }),
+    node_info: () => ({
+      chain: network.name,
+      genesis_id: network.genesisId,
+      address_prefix: network.prefix,
+      time: now(),
+    }),
     chain_tip: () => header(chain.height),
     chain_getHeader: ([block]) => {
       const height = typeof block === "number" ? block : find(block);
@@ -31,7 +37,14 @@ export function honest(chain, now) {
       const since = known ? find(known) : -1;
       const answer = { tip, height: chain.height, work: chain.work.toString() };
       if (since >= 0 && since >= chain.height - 512) {
-        return { ...answer, since: known, raw: chain.headers.slice(since + 1).map(({ raw }) => toHex(raw)).join("") };
+        return {
+          ...answer,
+          since: known,
+          raw: chain.headers
+            .slice(since + 1)
+            .map(({ raw }) => toHex(raw))
+            .join(""),
+        };
       }
       return { ...answer, since: null, raw: toHex(chain.lightProof(fromHex(random, "random", 32))) };
     },
@@ -59,7 +72,9 @@ const NETWORK = "web/network.json";
 /** The file in which a page's own server describes its network. */
 function describe(nodes, url) {
   const network = nodes[url]?.network;
-  return new Response(network ? JSON.stringify({ params: toHex(encodeParams(network.params)) }) : "", { status: network ? 200 : 404 });
+  return new Response(network ? JSON.stringify({ params: toHex(encodeParams(network.params)) }) : "", {
+    status: network ? 200 : 404,
+  });
 }
 
 /**
@@ -100,7 +115,10 @@ export function draw() {
   return sha256(u64(drawn));
 }
 
-const environment = (nodes, { now, store = memoryStore(), patience = 2000, random = draw, fetch = fetchOf(nodes) }) => {
+const environment = (
+  nodes,
+  { now, store = memoryStore(), patience = 2000, random = draw, fetch = fetchOf(nodes) },
+) => {
   return { fetch, now, random, store, patience };
 };
 

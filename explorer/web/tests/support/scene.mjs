@@ -41,9 +41,15 @@ export function accountQuestion({ chain, address }, change = {}) {
 /** The question of an honest page on a payment. */
 export function paymentQuestion({ chain, network }, transaction, height, change = {}) {
   const claims = {
-    height, block: toHex(chain.headers[height].id), amount: transaction.outputs[0].amount, fee: transaction.fee,
-    "to.0": showAddress(network.prefix, transaction.outputs[0].to), sender: showAddress(network.prefix, transaction.sender),
-    memo: toHex(transaction.memo), confirmations: chain.height - height + 1, ...change,
+    height,
+    block: toHex(chain.headers[height].id),
+    amount: transaction.outputs[0].amount,
+    fee: transaction.fee,
+    "to.0": showAddress(network.prefix, transaction.outputs[0].to),
+    sender: showAddress(network.prefix, transaction.sender),
+    memo: toHex(transaction.memo),
+    confirmations: chain.height - height + 1,
+    ...change,
   };
   const values = Object.entries(claims).map(([name, value]) => [name, `${value}`]);
   return { kind: "payment", id: toHex(transaction.id), claims: values, page: pageOf(chain) };
@@ -60,7 +66,12 @@ export function blockQuestion({ chain }, height, change = {}) {
 /** The question of an honest page on its tip. */
 export function tipQuestion({ chain }, change = {}) {
   const claims = { height: chain.height, id: toHex(chain.tip.id), work: chain.work, time: chain.tip.time, ...change };
-  return { kind: "tip", id: "", claims: Object.entries(claims).map(([name, value]) => [name, `${value}`]), page: pageOf(chain) };
+  return {
+    kind: "tip",
+    id: "",
+    claims: Object.entries(claims).map(([name, value]) => [name, `${value}`]),
+    page: pageOf(chain),
+  };
 }
 
 /** The verdict of a page of a node with these lies; and of one beside an honest node. */

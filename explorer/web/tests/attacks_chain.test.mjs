@@ -1,0 +1,411 @@
+// Attacks on the proof of a chain: each is refused for its own reason, beside the honest proof that it resembles.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concat, toBigEndian, toHex, u32, u64 } from "../light/bytes.js";
+import { History, leafOf, readNode } from "../light/history.js";
+import { checkLightProof, decodeLightProof } from "../light/light_proof.js";
+import { workOf } from "../light/targets.js";
+import { Chain, easyNetwork, encodeProof, mineHeader } from "./support/chain.mjs";
+import { key } from "./support/keys.mjs";
+import { node } from "./support/node.mjs";
+import { GENESIS_TIME } from "./support/scene.mjs";
+import { RANDOM, judge, refused } from "./support/judge.mjs";
+
+/** A chain that is long enough to have a history, once for all. */
+const long = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(1500);
+const honest = long.lightProof(RANDOM);
+const start = long.height - 512;
+
+/** The parts of the honest proof, changed. */
+function parts(change, chain = long, random = RANDOM) {
+  const { tail, opened, nodes } = decodeLightProof(chain.lightProof(random));
+  const lists = {
+    tail: tail.map((each) => each.raw),
+    opened: opened.map((each) => each.raw),
+    nodes: nodes.map((each) => each.raw),
+  };
+  change(lists, opened);
+  return encodeProof(lists);
+}
+
+/** A node with some of its fields changed. */
+function changed(raw, { work, lastTime, firstTarget, nextTarget }) {
+  const old = readNode(raw);
+  return concat(
+    raw.subarray(0, 32),
+    toBigEndian(work ?? old.work),
+    u64(lastTime ?? old.lastTime),
+    u32(firstTarget ?? old.firstTarget),
+    u32(nextTarget ?? old.nextTarget),
+  );
+}
+
+test("the honest proof holds, and samples are really taken", () => {
+  const tip = judge(long, honest);
+  assert.equal(tip.work, long.work);
+  assert.ok(tip.samples >= 56);
+});
+
+test("attack: a tip that nobody worked for", () => {
+  const fake = long.clone();
+  fake.mine([], 2000, { work: false, beneficiary: key(3).address });
+  for (let i = 0; toHex(fake.tip.id) < "8"; i += 1) {
+    Object.assign(fake, long.clone());
+    fake.mine([], 2001 + i, { work: false });
+  }
+  refused(() => judge(fake, fake.lightProof(RANDOM)), /does not meet its target/);
+});
+
+/** A young chain with one more block on it, some of whose fields are lies; it has work all the same. */
+function withChild(chain, change) {
+  const { tip, network, history } = chain;
+  const header = mineHeader({
+    height: tip.height + 1,
+    parent: tip.id,
+    time: tip.time + 2000,
+    target: history.last.nextTarget,
+    beneficiary: key(9).address,
+    txs: tip.txsRoot,
+    state: tip.stateRoot,
+    history: history.root(),
+    ...change,
+  });
+  const tail = [...chain.headers.map((each) => each.raw), header.raw];
+  const request = { tip: header.id, random: RANDOM, samples: 56 };
+  return () =>
+    checkLightProof(
+      network,
+      request,
+      decodeLightProof(encodeProof({ tail, opened: [], nodes: [] })),
+      tip.time + 2000,
+    );
+}
+
+test("attack: an easier target than the rule demands", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME, { genesisTarget: 0x203fffff }), { frozen: true }).grow(5);
+  assert.equal(withChild(chain, {})().work, chain.work + 4n);
+  refused(withChild(chain, { target: 0x207fffff }), /has the target 207fffff, expected 203f/);
+  refused(withChild(chain, { target: 0x201fffff }), /has the target 201fffff, expected 203f/);
+});
+
+test("attack: a target above the network's limit, or in another form", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME, { powLimit: 0x203fffff, genesisTarget: 0x203fffff }), {
+    frozen: true,
+  });
+  refused(withChild(chain, { target: 0x207fffff }), /expected at most 203fffff/);
+  refused(withChild(chain, { target: 0x21003fff, work: false }), /not in normal form/);
+});
+
+test("attack: another height, parent or history than the chain's", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(5);
+  refused(withChild(chain, { parent: chain.headers[4].id }), /has the parent/);
+  refused(withChild(chain, { history: chain.headers[5].historyRoot }), /commits to another history/);
+  refused(withChild(chain, { height: 7 }), /tail of/);
+});
+
+test("attack: a chain of another block 0", () => {
+  const other = new Chain(easyNetwork(GENESIS_TIME + 1), { frozen: true }).grow(20);
+  refused(
+    () =>
+      checkLightProof(
+        easyNetwork(GENESIS_TIME),
+        { tip: other.tip.id, random: RANDOM, samples: 56 },
+        decodeLightProof(other.lightProof(RANDOM)),
+        other.tip.time,
+      ),
+    /block 0 is/,
+  );
+});
+
+test("attack: a proof of another tip, or one that was made before the random bytes were drawn", () => {
+  refused(() => judge(long, honest, { tip: long.headers[1499].id }), /it ends with/);
+  refused(() => judge(long, honest, { random: new Uint8Array(32).fill(4) }), /is not opened/);
+});
+
+test("attack: blocks left out, added, doubled or moved", () => {
+  const drop = (list, place) => list.splice(place, 1);
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ opened }) => drop(opened, 4)),
+      ),
+    /nodes|not opened|history/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ opened }) => opened.splice(4, 0, opened[4])),
+      ),
+    /out of order/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ opened }) => opened.reverse()),
+      ),
+    /out of order|history|need/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ nodes }) => nodes.pop()),
+      ),
+    /nodes/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ nodes }) => nodes.push(nodes[0])),
+      ),
+    /nodes, expected/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ tail }) => drop(tail, 0)),
+      ),
+    /tail of/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ tail }) => drop(tail, 9)),
+      ),
+    /tail of/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ tail }) => tail.splice(0)),
+      ),
+    /no headers/,
+  );
+  refused(
+    () =>
+      judge(
+        long,
+        parts(({ opened }) => opened.push(long.headers[start].raw)),
+      ),
+    /out of order/,
+  );
+  const young = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(30);
+  refused(
+    () =>
+      judge(
+        young,
+        parts(({ opened }) => opened.push(young.headers[3].raw), young),
+      ),
+    /without history/,
+  );
+});
+
+test("attack: a block opened that no sample asks for, to choose what is looked at", () => {
+  const opened = decodeLightProof(honest).opened.map((header) => header.height);
+  const free = Array.from({ length: start }, (_, height) => height).find(
+    (height) => height > 3 && !opened.includes(height),
+  );
+  const more = [...opened, free].sort((a, b) => a - b);
+  refused(() => judge(long, long.assemble(start, more)), /no sample needs it/);
+  refused(
+    () =>
+      judge(
+        long,
+        long.assemble(
+          start,
+          opened.filter((height) => height !== opened[5]),
+        ),
+      ),
+    /not opened/,
+  );
+});
+
+test("attack: the two blocks before a sample left out", () => {
+  const opened = decodeLightProof(honest).opened.map((header) => header.height);
+  // The first of a run of three is opened for the sake of the sample after it alone.
+  const first = opened.find((height, place) => opened[place - 1] !== height - 1 && opened[place + 2] === height + 2);
+  refused(
+    () =>
+      judge(
+        long,
+        long.assemble(
+          start,
+          opened.filter((height) => height !== first),
+        ),
+      ),
+    /not opened, and a sample needs it/,
+  );
+});
+
+test("attack: a fresh block that commits to another history", () => {
+  const lies = long.clone();
+  lies.mine([], 2000, {
+    history: long.history
+      .clone()
+      .root()
+      .map((byte) => byte ^ 1),
+  });
+  refused(() => judge(lies, lies.lightProof(RANDOM)), /commits to another history/);
+  const old = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(20);
+  // Deep in the chain: all blocks after it are honest about it, and samples open it.
+  old.mine([], 2000, { history: new Uint8Array(32).fill(9) });
+  old.grow(600);
+  const all = Array.from({ length: 600 }, (_, place) => place).filter(
+    (height) => height > 0 && height < old.height - 512,
+  );
+  refused(() => judge(old, old.assemble(old.height - 512, all)), /commits to another history than the one shown/);
+});
+
+test("attack: an opened block that is nobody's child", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(20);
+  chain.mine([], 2000, { parent: new Uint8Array(32).fill(9) });
+  chain.grow(600);
+  const all = Array.from({ length: chain.height - 512 }, (_, height) => height).slice(1);
+  refused(() => judge(chain, chain.assemble(chain.height - 512, all)), /has the parent 0909/);
+  const tail = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(20);
+  tail.mine([], 2000, { parent: new Uint8Array(32).fill(9) });
+  refused(() => judge(tail, tail.lightProof(RANDOM)), /has the parent 0909/);
+});
+
+test("attack: work, time and targets made up in a tree that nobody opens", () => {
+  const { nodes } = decodeLightProof(honest);
+  const big = nodes.findIndex((each) => each.work >= 16n);
+  assert.ok(big >= 0);
+  const old = nodes[big];
+  const lie = (fields) => () =>
+    judge(
+      long,
+      parts(({ nodes: list }) => {
+        list[big] = changed(list[big], fields);
+      }),
+    );
+  refused(lie({ work: 1n }), /its targets need at least/);
+  refused(lie({ work: old.work + 1000n }), /history|is not opened|commits/);
+  refused(lie({ work: 2n ** 256n - 1n }), /256 bits/);
+  refused(lie({ lastTime: old.lastTime + 1 }), /history|commits|demands/);
+  refused(lie({ lastTime: GENESIS_TIME }), /takes|later/);
+  refused(lie({ firstTarget: old.firstTarget - 1, work: 40n }), /^block \d+ has the target/);
+  refused(lie({ firstTarget: 0x21003fff }), /normal form/);
+  refused(lie({ nextTarget: 0x1d00ffff }), /need at least|harder/);
+  const one = nodes.findIndex((each) => each.work === 2n);
+  const single = (fields) => () =>
+    judge(
+      long,
+      parts(({ nodes: list }) => {
+        list[one] = changed(list[one], fields);
+      }),
+    );
+  refused(single({ work: 3n }), /claims 3 hashes of work, expected 2/);
+  refused(single({ nextTarget: 0x203fffff }), /demands the target 203fffff after it/);
+  refused(single({ lastTime: GENESIS_TIME }), /not later/);
+});
+
+test("attack: difficulty that falls without time, and rises without blocks", () => {
+  const network = easyNetwork(GENESIS_TIME, { powLimit: 0x207fffff, genesisTarget: 0x1f00ffff });
+  const leaf = leafOf(network.genesis, 0n, network.genesisTarget);
+  const tree = (fields) => {
+    const { work, lastTime, firstTarget = 0x1f00ffff, nextTarget } = fields;
+    return concat(new Uint8Array(32).fill(7), toBigEndian(work), u64(lastTime), u32(firstTarget), u32(nextTarget));
+  };
+  // Blocks 2 and 3, under block 1, which is honest; the tail is not reached.
+  const chain = new Chain(network, { frozen: true });
+  const first = leafOf(mineLike(chain), workOf(0x1f00ffff), 0x1f00ffff);
+  const proof = (node) => encodeProof({ tail: tailOf(516), opened: [], nodes: [first.raw, node] });
+  const tip = decodeLightProof(proof(tree({ work: 0n, lastTime: 0, nextTarget: 0 }))).tail[512].id;
+  const attempt = (fields) => () =>
+    checkLightProof(
+      network,
+      { tip, random: RANDOM, samples: 56 },
+      decodeLightProof(proof(tree({ lastTime: first.lastTime + 4000, ...fields }))),
+      GENESIS_TIME,
+    );
+  const own = 2n * workOf(0x1f00ffff);
+  refused(attempt({ work: own, nextTarget: 0x1f01ffff }), /grows easier by/);
+  refused(attempt({ work: 8n * own, nextTarget: 0x1e3fffff }), /grows harder by/);
+  refused(attempt({ work: 5n, nextTarget: 0x1f00ffff }), /need at least/);
+  refused(
+    attempt({ work: own, nextTarget: 0x1f00ffff, lastTime: first.lastTime + 1 }),
+    /takes 1 ms, expected at least 2/,
+  );
+  // The control: such a tree is plausible, and what is refused comes after it.
+  refused(attempt({ work: own, nextTarget: 0x1f00ffff }), /nodes|not opened/);
+  assert.equal(leaf.work, 0n);
+});
+
+/** Headers of heights that make a tail; they are never looked at. */
+function tailOf(height) {
+  return Array.from({ length: 513 }, (_, place) => {
+    const zero = new Uint8Array(32);
+    return concat(
+      Uint8Array.of(1, 0),
+      u64(height - 512 + place),
+      zero,
+      u64(0),
+      u32(0),
+      zero,
+      zero,
+      zero,
+      zero,
+      u64(place),
+    );
+  });
+}
+
+/** A first block that nobody has to mine: only its leaf is shown. */
+function mineLike(chain) {
+  const { network } = chain;
+  const zero = new Uint8Array(32);
+  return mineHeader({
+    height: 1,
+    parent: zero,
+    time: network.genesis.time + 2000,
+    target: 0x1f00ffff,
+    beneficiary: zero,
+    txs: zero,
+    state: zero,
+    history: zero,
+    work: false,
+  });
+}
+
+test("attack: a block without a beneficiary, from the future, or that is not later than its parent", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(3);
+  const nobody = chain.clone();
+  nobody.mine([], 2000, { beneficiary: new Uint8Array(32) });
+  refused(() => judge(nobody, nobody.lightProof(RANDOM)), /no beneficiary/);
+  assert.throws(
+    () => judge(chain, chain.lightProof(RANDOM), { now: chain.tip.time - 5001 }),
+    (error) => error.kind === "early",
+  );
+  judge(chain, chain.lightProof(RANDOM), { now: chain.tip.time - 5000 });
+  const backward = chain.clone();
+  const fields = {
+    height: 4,
+    parent: chain.tip.id,
+    time: chain.tip.time,
+    target: 0x207fffff,
+    beneficiary: key(9).address,
+    txs: chain.tip.txsRoot,
+    state: chain.tip.stateRoot,
+    history: chain.history.root(),
+  };
+  backward.headers.push(mineHeader(fields));
+  const proof = encodeProof({ tail: backward.headers.map((each) => each.raw), opened: [], nodes: [] });
+  refused(() => judge(backward, proof), /not later than its parent/);
+});
+
+test("attack: work that does not fit 256 bits", () => {
+  const history = new History();
+  const leaf = (i, work) =>
+    readNode(concat(new Uint8Array(32), toBigEndian(work), u64(i), u32(0x207fffff), u32(0x207fffff)));
+  history.append(leaf(0, 2n ** 255n));
+  refused(() => history.append(leaf(1, 2n ** 255n)), /256 bits/);
+});
