@@ -1930,6 +1930,7 @@ function checkLightProof(network, request, proof, now) {
   const last = tail[tail.length - 1];
   demand(last !== undefined, () => "the proof has no headers");
   demand(equal(last.id, request.tip), () => `it ends with ${toHex(last.id)}, expected ${toHex(request.tip)}`);
+  demand(Number.isSafeInteger(last.height), () => `got the height ${last.height}, expected less than 2^53`);
   const start = Math.max(0, last.height - TAIL);
   const length = last.height - start + 1;
   demand(tail.length === length, () => `got a tail of ${tail.length} headers, expected ${length}`);
@@ -2137,6 +2138,7 @@ class Candidate {
     } catch (error) {
       if (!isCode(error, TRANSACTION_NOT_FOUND)) throw error;
       const height = claimed ?? (await this.#saysMinedAt(txid));
+      if (height !== null) await this.#checkFollows();
       demand(height === null || height > this.tip.height, () => {
         return `it claims that the payment ${txid} is in block ${height}, and does not prove it`;
       });
@@ -2155,6 +2157,10 @@ class Candidate {
       }
       throw error;
     }
+  }
+  async #checkFollows() {
+    const header = headerIn(await this.node.call("chain_getHeader", [this.tip.height]));
+    if (!equal(header.id, this.tip.tip.id)) throw new Refusal("its blocks were replaced meanwhile", BLOCK_NOT_FOUND);
   }
   async #saysMinedAt(txid) {
     const status = await this.node.call("tx_status", [txid]);

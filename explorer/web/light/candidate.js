@@ -175,6 +175,7 @@ export class Candidate {
     } catch (error) {
       if (!isCode(error, TRANSACTION_NOT_FOUND)) throw error;
       const height = claimed ?? (await this.#saysMinedAt(txid));
+      if (height !== null) await this.#checkFollows();
       // What was mined after the tip that was proven is not claimed about that tip.
       demand(height === null || height > this.tip.height, () => {
         return `it claims that the payment ${txid} is in block ${height}, and does not prove it`;
@@ -194,6 +195,12 @@ export class Candidate {
       }
       throw error;
     }
+  }
+
+  /** Whoever has left the tip that it proved has not lied about it: it has to prove its new one. */
+  async #checkFollows() {
+    const header = headerIn(await this.node.call("chain_getHeader", [this.tip.height]));
+    if (!equal(header.id, this.tip.tip.id)) throw new Refusal("its blocks were replaced meanwhile", BLOCK_NOT_FOUND);
   }
 
   async #saysMinedAt(txid) {

@@ -190,6 +190,7 @@ export function checkLightProof(network, request, proof, now) {
   const last = tail[tail.length - 1];
   demand(last !== undefined, () => "the proof has no headers");
   demand(equal(last.id, request.tip), () => `it ends with ${toHex(last.id)}, expected ${toHex(request.tip)}`);
+  demand(Number.isSafeInteger(last.height), () => `got the height ${last.height}, expected less than 2^53`);
   const start = Math.max(0, last.height - TAIL);
   const length = last.height - start + 1;
   demand(tail.length === length, () => `got a tail of ${tail.length} headers, expected ${length}`);

@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, toBigEndian, toHex, u32, u64 } from "../light/bytes.js";
+import { headerId } from "../light/header.js";
 import { History, leafOf, readNode } from "../light/history.js";
 import { checkLightProof, decodeLightProof } from "../light/light_proof.js";
 import { workOf } from "../light/targets.js";
 import { Chain, easyNetwork, encodeProof, mineHeader } from "./support/chain.mjs";
 import { key } from "./support/keys.mjs";
-import { node } from "./support/node.mjs";
 import { GENESIS_TIME } from "./support/scene.mjs";
 import { RANDOM, judge, refused } from "./support/judge.mjs";
 
@@ -400,6 +400,15 @@ test("attack: a block without a beneficiary, from the future, or that is not lat
   backward.headers.push(mineHeader(fields));
   const proof = encodeProof({ tail: backward.headers.map((each) => each.raw), opened: [], nodes: [] });
   refused(() => judge(backward, proof), /not later than its parent/);
+});
+
+test("attack: heights beyond what numbers hold", () => {
+  for (const height of [2n ** 53n, 2n ** 63n + 6144n, 2n ** 64n - 1n]) {
+    const raw = long.tip.raw.slice();
+    raw.set(u64(height), 2);
+    const proof = encodeProof({ tail: [raw], opened: [], nodes: [] });
+    refused(() => judge(long, proof, { tip: headerId(raw) }), /expected less than 2\^53/);
+  }
 });
 
 test("attack: work that does not fit 256 bits", () => {

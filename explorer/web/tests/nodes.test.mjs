@@ -150,6 +150,24 @@ test("a node that is slow holds up nobody for long", async () => {
   assert.deepEqual(report.warnings, [`the node at ${OTHER} was of no help: it takes too long`]);
 });
 
+test("a payment that a reorganisation takes back in the middle of a question makes nobody a liar", async () => {
+  const made = scene();
+  let now = made.now();
+  const service = await serviceOf(made.network, { [OWN]: node(made.chain, () => now) }, { now: () => now });
+  const question = paymentQuestion(made, made.early, 22);
+  const other = new Chain(made.network).grow(20);
+  other.mine([], 2001);
+  other.grow(12);
+  // The node answers as one does that has left the tip: it knows the block, and no such payment.
+  const own = node(other, () => now, { chain_getTransactionProof: () => ({ error: { code: 2002, message: "no such" } }) });
+  for (const known of service.verifier.nodes) known.fetch = fetchOf({ [OWN]: own });
+  now += 10_000;
+  const verdict = await service.check(question);
+  assert.equal(verdict.state, "failed", verdict.text);
+  assert.match(verdict.text, /blocks were replaced since this page was made/);
+  assert.equal(service.verifier.liars.size, 0);
+});
+
 test("a node that has moved on since the tip was proven is asked once more", async () => {
   const made = scene();
   let now = made.now();
