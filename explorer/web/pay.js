@@ -806,7 +806,7 @@ return { qrCode, qrSvg };
 const pay_page_module = (() => {
 const { readAddress } = address_module;
 const { byId, code, element, showVerdict, terms } = dom_module;
-const { ProofError, unreadable } = errors_module;
+const { ProofError } = errors_module;
 const { SCHEME, readUri, writeUri } = payment_uri_module;
 const { qrSvg } = qr_module;
 const { inert, readAmount, showAmount } = text_module;
@@ -873,7 +873,6 @@ function fromAddress() {
     if (!text.startsWith(SCHEME)) text = decodeURIComponent(text);
   } catch (error) {
     if (!(error instanceof URIError)) throw error;
-    throw unreadable("the page's address holds no payment URI");
   }
   show(text);
 }

@@ -2,7 +2,7 @@
 
 import { readAddress } from "./address.js";
 import { byId, code, element, showVerdict, terms } from "./dom.js";
-import { ProofError, unreadable } from "./errors.js";
+import { ProofError } from "./errors.js";
 import { SCHEME, readUri, writeUri } from "./payment_uri.js";
 import { qrSvg } from "./qr.js";
 import { inert, readAmount, showAmount } from "./text.js";
@@ -80,8 +80,8 @@ function fromAddress() {
     // Browsers escape what they like; a URI that begins as one is taken as it stands.
     if (!text.startsWith(SCHEME)) text = decodeURIComponent(text);
   } catch (error) {
+    // Then it is no payment URI either, which is what is said of it.
     if (!(error instanceof URIError)) throw error;
-    throw unreadable("the page's address holds no payment URI");
   }
   show(text);
 }
