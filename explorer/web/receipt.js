@@ -1875,12 +1875,14 @@ const receipt_module = (() => {
 const { Reader, fromHex, toHex } = bytes_module;
 const { ProofError, demand, unreadable } = errors_module;
 const { MAX_PROOF_BYTES, checkLightProof, readLightProof } = light_proof_module;
+const { shippedNetwork } = networks_module;
 const { RECEIPT_SAMPLES } = samples_module;
 const { field, readJson } = shapes_module;
 const { MAX_TRANSACTION_PROOF_BYTES, checkTransactionProof, readTransactionProof } = transaction_proof_module;
 const MAX_RECEIPT_BYTES = 32 + MAX_PROOF_BYTES + MAX_TRANSACTION_PROOF_BYTES;
 const MAX_RECEIPT_FILE = 2 * MAX_RECEIPT_BYTES + 4096;
 const VERSION = 1;
+const OLD_MS = 86_400_000;
 function decodeReceipt(bytes) {
   demand(
     bytes.length <= MAX_RECEIPT_BYTES,
@@ -1926,7 +1928,20 @@ function checkReceiptFile(network, file, { now, leastWork = 0n }) {
   );
   return mined;
 }
-return { MAX_RECEIPT_BYTES, MAX_RECEIPT_FILE, decodeReceipt, checkReceipt, readReceiptFile, checkReceiptFile };
+function cautions(network, { tip, place }, now) {
+  const notes = [];
+  if (!shippedNetwork(network.genesisId)) {
+    notes.push(
+      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
+    );
+  }
+  if (now - tip.tip.time > OLD_MS) notes.push("It is old: the payment may have been left behind since.");
+  if (place.workAbove === 0n) notes.push("No work lies above the payment yet: its block may still be replaced.");
+  const cost =
+    "To forge this would cost about the work above the payment: compare it with what the payment is worth.";
+  return [...notes, `${cost} What happened to the chain after its newest block, no receipt can know.`];
+}
+return { MAX_RECEIPT_BYTES, MAX_RECEIPT_FILE, decodeReceipt, checkReceipt, readReceiptFile, checkReceiptFile, cautions };
 })();
 
 const rpc_module = (() => {
@@ -2027,11 +2042,10 @@ const { ProofError, failure } = errors_module;
 const { HEADER_BYTES } = header_module;
 const { MAX_NETWORK_FILE, readNetworkFile } = network_file_module;
 const { findNetwork, shippedNetwork } = networks_module;
-const { MAX_RECEIPT_FILE, checkReceiptFile, readReceiptFile } = receipt_module;
+const { MAX_RECEIPT_FILE, cautions, checkReceiptFile, readReceiptFile } = receipt_module;
 const { Node } = rpc_module;
 const { field } = shapes_module;
 const { approximate, inert, memoText, showAge, showAmount } = text_module;
-const OLD_MS = 86_400_000;
 async function readFile(file, most, what) {
   if (file.size > most) throw failure(`the ${what} has ${file.size} bytes, expected at most ${most}`);
   return file.text();
@@ -2080,20 +2094,6 @@ function rows(network, { tip, place, transaction }) {
     ["network", element("span", "", [`${network.name}, genesis `, code(network.genesisId)])],
   ];
 }
-function cautions(network, { tip, place }) {
-  const notes = [
-    "To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
-      "happened to the chain after its newest block, no receipt can know.",
-  ];
-  if (place.workAbove === 0n) notes.unshift("No work lies above the payment yet: its block may still be replaced.");
-  if (Date.now() - tip.tip.time > OLD_MS) notes.unshift("It is old: the payment may have been left behind since.");
-  if (!["main", "test"].includes(network.name) || !shippedNetwork(network.genesisId)) {
-    notes.unshift(
-      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
-    );
-  }
-  return notes.map((note) => element("p", note));
-}
 async function check(text) {
   const place = byId("verdict");
   showVerdict(place, "checking", ["Checking …"]);
@@ -2101,7 +2101,11 @@ async function check(text) {
     const file = readReceiptFile(text.trim());
     const network = await networkFor(file.genesisId);
     const mined = checkReceiptFile(network, file, { now: Date.now(), leastWork: leastWork() });
-    const parts = [element("h2", "The payment was mined."), terms(rows(network, mined)), ...cautions(network, mined)];
+    const parts = [
+      element("h2", "The payment was mined."),
+      terms(rows(network, mined)),
+      ...cautions(network, mined, Date.now()).map((note) => element("p", note)),
+    ];
     showVerdict(place, "proven", parts);
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;

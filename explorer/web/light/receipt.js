@@ -3,6 +3,7 @@
 import { Reader, fromHex, toHex } from "./bytes.js";
 import { ProofError, demand, unreadable } from "./errors.js";
 import { MAX_PROOF_BYTES, checkLightProof, readLightProof } from "./light_proof.js";
+import { shippedNetwork } from "./networks.js";
 import { RECEIPT_SAMPLES } from "./samples.js";
 import { field, readJson } from "./shapes.js";
 import { MAX_TRANSACTION_PROOF_BYTES, checkTransactionProof, readTransactionProof } from "./transaction_proof.js";
@@ -12,6 +13,8 @@ export const MAX_RECEIPT_BYTES = 32 + MAX_PROOF_BYTES + MAX_TRANSACTION_PROOF_BY
 /** The longest file: the receipt in hex, and room for the rest. */
 export const MAX_RECEIPT_FILE = 2 * MAX_RECEIPT_BYTES + 4096;
 const VERSION = 1;
+/** A receipt older than this says so: much may have happened to the chain since. */
+const OLD_MS = 86_400_000;
 
 /** @param {Uint8Array} bytes */
 export function decodeReceipt(bytes) {
@@ -78,4 +81,25 @@ export function checkReceiptFile(network, file, { now, leastWork = 0n }) {
     "work",
   );
   return mined;
+}
+
+/**
+ * What has to be known beside a receipt that holds.
+ * @param {object} network
+ * @param {{tip: import("./verified_tip.js").VerifiedTip, place: import("./transaction_proof.js").Place}} mined
+ * @param {number} now Unix ms
+ * @returns {string[]} the gravest first
+ */
+export function cautions(network, { tip, place }, now) {
+  const notes = [];
+  if (!shippedNetwork(network.genesisId)) {
+    notes.push(
+      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
+    );
+  }
+  if (now - tip.tip.time > OLD_MS) notes.push("It is old: the payment may have been left behind since.");
+  if (place.workAbove === 0n) notes.push("No work lies above the payment yet: its block may still be replaced.");
+  const cost =
+    "To forge this would cost about the work above the payment: compare it with what the payment is worth.";
+  return [...notes, `${cost} What happened to the chain after its newest block, no receipt can know.`];
 }

@@ -8,13 +8,10 @@ import { ProofError, failure } from "./errors.js";
 import { HEADER_BYTES } from "./header.js";
 import { MAX_NETWORK_FILE, readNetworkFile } from "./network_file.js";
 import { findNetwork, shippedNetwork } from "./networks.js";
-import { MAX_RECEIPT_FILE, checkReceiptFile, readReceiptFile } from "./receipt.js";
+import { MAX_RECEIPT_FILE, cautions, checkReceiptFile, readReceiptFile } from "./receipt.js";
 import { Node } from "./rpc.js";
 import { field } from "./shapes.js";
 import { approximate, inert, memoText, showAge, showAmount } from "./text.js";
-
-/** A receipt older than this says so: much may have happened to the chain since. */
-const OLD_MS = 86_400_000;
 
 /** The text of a chosen file; one that is too long is not read. */
 async function readFile(file, most, what) {
@@ -73,22 +70,6 @@ function rows(network, { tip, place, transaction }) {
   ];
 }
 
-/** What has to be known beside a receipt that holds. */
-function cautions(network, { tip, place }) {
-  const notes = [
-    "To forge this would cost about the work above the payment. Compare it with what the payment is worth: what " +
-      "happened to the chain after its newest block, no receipt can know.",
-  ];
-  if (place.workAbove === 0n) notes.unshift("No work lies above the payment yet: its block may still be replaced.");
-  if (Date.now() - tip.tip.time > OLD_MS) notes.unshift("It is old: the payment may have been left behind since.");
-  if (!["main", "test"].includes(network.name) || !shippedNetwork(network.genesisId)) {
-    notes.unshift(
-      "Compare the genesis id with the one that you know: work on a network of somebody's own is worth nothing.",
-    );
-  }
-  return notes.map((note) => element("p", note));
-}
-
 async function check(text) {
   const place = byId("verdict");
   showVerdict(place, "checking", ["Checking …"]);
@@ -96,7 +77,11 @@ async function check(text) {
     const file = readReceiptFile(text.trim());
     const network = await networkFor(file.genesisId);
     const mined = checkReceiptFile(network, file, { now: Date.now(), leastWork: leastWork() });
-    const parts = [element("h2", "The payment was mined."), terms(rows(network, mined)), ...cautions(network, mined)];
+    const parts = [
+      element("h2", "The payment was mined."),
+      terms(rows(network, mined)),
+      ...cautions(network, mined, Date.now()).map((note) => element("p", note)),
+    ];
     showVerdict(place, "proven", parts);
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;

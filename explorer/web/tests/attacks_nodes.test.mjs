@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkAccount } from "../light/accounts.js";
 import { concat, toHex, u64 } from "../light/bytes.js";
-import { checkReceipt, decodeReceipt } from "../light/receipt.js";
+import { cautions, checkReceipt, decodeReceipt } from "../light/receipt.js";
 import { memoryStore } from "../light/store.js";
 import { memoText, inert } from "../light/text.js";
 import { checkTransactionProof, decodeTransactionProof } from "../light/transaction_proof.js";
@@ -167,6 +167,19 @@ test("attack: a receipt under little work, with few samples, or of a chain that 
   const thin = concat(deep.tip.id, deep.lightProof(new Uint8Array(32), 56), deep.transactionProof(txid));
   refused(() => checkReceipt(network, decodeReceipt(thin), deep.tip.time), /is not opened/);
   assert.equal(checkReceipt(network, decodeReceipt(deep.receipt(txid)), deep.tip.time).place.workAbove, 1400n);
+});
+
+test("what no receipt can know is said beside it", () => {
+  const made = scene();
+  const mined = (chain) => checkReceipt(made.network, decodeReceipt(chain.receipt(made.txid)), chain.tip.time);
+  const { time } = made.chain.tip;
+  const said = (chain, now) => cautions(made.network, mined(chain), now).join(" ");
+  assert.match(said(made.chain, time + 86_400_001), /It is old/);
+  assert.doesNotMatch(said(made.chain, time + 86_400_000), /It is old|No work lies above/);
+  assert.match(said(made.chain, time), /^Compare the genesis id/);
+  const young = new Chain(made.network).grow(21);
+  young.mine([made.early]);
+  assert.match(said(young, time), /No work lies above the payment yet/);
 });
 
 test("attack: a deep block without payments that is not on the chain", async () => {

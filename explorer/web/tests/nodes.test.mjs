@@ -159,7 +159,9 @@ test("a payment that a reorganisation takes back in the middle of a question mak
   other.mine([], 2001);
   other.grow(12);
   // The node answers as one does that has left the tip: it knows the block, and no such payment.
-  const own = node(other, () => now, { chain_getTransactionProof: () => ({ error: { code: 2002, message: "no such" } }) });
+  const own = node(other, () => now, {
+    chain_getTransactionProof: () => ({ error: { code: 2002, message: "no such" } }),
+  });
   for (const known of service.verifier.nodes) known.fetch = fetchOf({ [OWN]: own });
   now += 10_000;
   const verdict = await service.check(question);
