@@ -2252,6 +2252,9 @@ class Verifier {
     });
     return this.#running;
   }
+  async idle() {
+    await this.#running?.catch(() => undefined);
+  }
   async #refresh() {
     if (!this.read) {
       const kept = await this.environment.store.get(this.network.genesisId);
@@ -2439,8 +2442,8 @@ class Service {
   constructor(environment) {
     this.environment = environment;
     this.verifier = null;
-    this.refreshed = 0;
-    this.refreshing = null;
+    this.refreshed = -REFRESH_MS;
+    this.next = null;
     this.reason = failure("no network is open");
   }
   async open(genesisId, urls) {
@@ -2485,13 +2488,17 @@ class Service {
       return this.#blame(failed(error.message));
     }
   }
-  async #refreshSoon() {
-    const now = this.environment.now();
-    if (Math.abs(now - this.refreshed) >= REFRESH_MS) {
-      this.refreshed = now;
-      this.refreshing = this.#opened().refresh();
-    }
-    await this.refreshing;
+  #refreshSoon() {
+    this.next ??= this.#refreshLater();
+    return this.next;
+  }
+  async #refreshLater() {
+    const verifier = this.#opened();
+    await verifier.idle();
+    const wait = this.refreshed + REFRESH_MS - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    [this.next, this.refreshed] = [null, performance.now()];
+    return verifier.refresh();
   }
   async #again(question, error) {
     if (!MOVED_ON.includes(error.code)) throw error;
@@ -2523,12 +2530,16 @@ class Service {
   #tip(question) {
     const { best } = this.verifier;
     const height = question.page.height ?? best.height;
-    if (height > best.height)
-      return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
+    if (height > best.height) return this.#above(height);
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
     return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work);
+  }
+  #above(height) {
+    const own = this.verifier.candidates.find(({ url }) => url === this.environment.origin);
+    if (!own || own.tip.height >= height) return failed(`block ${height} is not on the chain that is proven`);
+    return lied(`it shows block ${height}, and the chain that it proves ends at block ${own.tip.height}`);
   }
   async #account(question) {
     const proven = await this.verifier.account(question.id, question.page.height);

@@ -41,8 +41,9 @@ export class Service {
   constructor(environment) {
     this.environment = environment;
     this.verifier = null;
-    this.refreshed = 0;
-    this.refreshing = null;
+    /** When tips were last proven for the sake of a question, and the proof of them that has not begun yet. */
+    this.refreshed = -REFRESH_MS;
+    this.next = null;
     /** Why there is no verifier. */
     this.reason = failure("no network is open");
   }
@@ -109,14 +110,22 @@ export class Service {
     }
   }
 
-  /** Proves the tips anew, not more often than once in a while: pages may ask for it with every figure. */
-  async #refreshSoon() {
-    const now = this.environment.now();
-    if (Math.abs(now - this.refreshed) >= REFRESH_MS) {
-      this.refreshed = now;
-      this.refreshing = this.#opened().refresh();
-    }
-    await this.refreshing;
+  /**
+   * A proof of the tips that begins after now, and not too soon after the last: pages may ask for it with every figure.
+   * Whoever asks before it has begun waits for the same one.
+   */
+  #refreshSoon() {
+    this.next ??= this.#refreshLater();
+    return this.next;
+  }
+
+  async #refreshLater() {
+    const verifier = this.#opened();
+    await verifier.idle();
+    const wait = this.refreshed + REFRESH_MS - performance.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    [this.next, this.refreshed] = [null, performance.now()];
+    return verifier.refresh();
   }
 
   /** A node that knows the proven tip no longer, or no state so far below its own, has moved on: once more. */
@@ -158,12 +167,18 @@ export class Service {
   #tip(question) {
     const { best } = this.verifier;
     const height = question.page.height ?? best.height;
-    if (height > best.height)
-      return lied(`it shows block ${height}, and the chain that is proven ends at block ${best.height}`);
+    if (height > best.height) return this.#above(height);
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
     return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work);
+  }
+
+  /** A page that shows a block above its own node's proven tip lies; where that node proves nothing, nobody knows. */
+  #above(height) {
+    const own = this.verifier.candidates.find(({ url }) => url === this.environment.origin);
+    if (!own || own.tip.height >= height) return failed(`block ${height} is not on the chain that is proven`);
+    return lied(`it shows block ${height}, and the chain that it proves ends at block ${own.tip.height}`);
   }
 
   async #account(question) {

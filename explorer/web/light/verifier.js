@@ -66,6 +66,11 @@ export class Verifier {
     return this.#running;
   }
 
+  /** Waits until no proof is under way. */
+  async idle() {
+    await this.#running?.catch(() => undefined);
+  }
+
   async #refresh() {
     if (!this.read) {
       const kept = await this.environment.store.get(this.network.genesisId);

@@ -332,7 +332,7 @@ test("attack: an endless answer, and one that drips", async () => {
     const run = verifierOf(
       made.network,
       { [OWN]: node(made.chain, made.now), [OTHER]: answer },
-      { ...made, patience: 300 },
+      { ...made, patience: 900 },
     );
     const report = await run.refresh();
     assert.match(report.warnings.join(), /more than 65536 bytes|takes too long/);

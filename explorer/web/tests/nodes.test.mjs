@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { memoryStore } from "../light/store.js";
 import { Chain } from "./support/chain.mjs";
 import { fetchOf, node, serviceOf, verifierOf } from "./support/node.mjs";
-import { OTHER, OWN, accountQuestion, blockQuestion, paymentQuestion, scene } from "./support/scene.mjs";
+import { OTHER, OWN, accountQuestion, blockQuestion, paymentQuestion, scene, tipQuestion } from "./support/scene.mjs";
 
 test("a stale tip, and an hour with little work, are said", async () => {
   const made = scene({ age: 3 * 3_600_000 });
@@ -54,11 +54,11 @@ test("a node that does not answer is named, and is no liar", async () => {
   };
   for (const [name, answer] of Object.entries(dead)) {
     const nodes = { [OWN]: node(made.chain, made.now), [`https://${name.replace(" ", "")}.example/`]: answer };
-    const run = verifierOf(made.network, nodes, { ...made, patience: 50 });
+    const run = verifierOf(made.network, nodes, { ...made, patience: 600 });
     const report = await run.refresh();
     assert.deepEqual(report.liars, [], name);
     assert.match(report.warnings.join(), /was of no help/, name);
-    const alone = verifierOf(made.network, { [OWN]: answer }, { ...made, patience: 50 });
+    const alone = verifierOf(made.network, { [OWN]: answer }, { ...made, patience: 600 });
     await assert.rejects(alone.refresh(), (error) => error.kind === "failure" && error.liars.length === 0, name);
   }
 });
@@ -182,4 +182,38 @@ test("a node that has moved on since the tip was proven is asked once more", asy
   now += 10_000;
   const verdict = await service.check(paymentQuestion(made, made.early, 22));
   assert.equal(verdict.text, "proven by 64 hashes of work");
+});
+
+test("a page that is newer than the proof under way waits for the next, and its node is no liar", async () => {
+  const made = scene();
+  let gate = Promise.resolve();
+  const own = node(made.chain, made.now);
+  const slow = async (method, params) => {
+    const answer = own(method, params);
+    if (method === "chain_tip") await gate;
+    return answer;
+  };
+  const now = () => made.now() + 10_000;
+  const service = await serviceOf(made.network, { [OWN]: Object.assign(slow, { network: made.network }) }, { now });
+  let open;
+  gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const running = service.refresh();
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  made.chain.grow(1);
+  const question = service.check(tipQuestion(made));
+  open();
+  gate = Promise.resolve();
+  assert.equal((await running).height, 30);
+  assert.equal((await question).state, "proven");
+});
+
+test("a page above the tip of another node, while its own is silent, is no lie", async () => {
+  const made = scene();
+  const shorter = new Chain(made.network).grow(25);
+  const silent = Object.assign(() => ({ error: { code: 6001, message: "busy" } }), { network: made.network });
+  const service = await serviceOf(made.network, { [OWN]: silent, [OTHER]: node(shorter, made.now) }, made);
+  const verdict = await service.check(tipQuestion(made));
+  assert.deepEqual(verdict, { state: "failed", text: "not proven: block 30 is not on the chain that is proven" });
 });

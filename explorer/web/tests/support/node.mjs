@@ -117,7 +117,7 @@ export function draw() {
 
 const environment = (
   nodes,
-  { now, store = memoryStore(), patience = 2000, random = draw, fetch = fetchOf(nodes) },
+  { now, store = memoryStore(), patience = 15_000, random = draw, fetch = fetchOf(nodes) },
 ) => {
   return { fetch, now, random, store, patience };
 };
