@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkAccount } from "../light/accounts.js";
-import { concat, toHex, u64 } from "../light/bytes.js";
+import { checkAccount, stateRoot } from "../light/accounts.js";
+import { checkBlock } from "../light/block.js";
+import { concat, equal, toHex, u64 } from "../light/bytes.js";
 import { cautions, checkReceipt, decodeReceipt } from "../light/receipt.js";
 import { memoryStore } from "../light/store.js";
 import { memoText, inert } from "../light/text.js";
@@ -50,6 +51,60 @@ test("attack: swapped accounts", () => {
     /another state root/,
   );
   refused(() => checkAccount(state.proof(mine), new Uint8Array(32), root), /zero address/);
+});
+
+test("attack: proofs of accounts that do not fit their tree", () => {
+  const { chain } = scene();
+  const state = chain.states[30];
+  const root = state.root();
+  const proof = state.proof(payee);
+  const at = (count, index, path) =>
+    concat(u64(count), u64(index), proof.subarray(16, 96), u64(path.length / 32), path);
+  const path = proof.subarray(104);
+  const [count, index] = [state.accounts.length, state.accounts.findIndex(({ address }) => equal(address, payee))];
+  assert.ok(checkAccount(at(count, index, path), payee, root));
+  refused(() => checkAccount(at(count, count, path), payee, root), /got leaf \d+ of \d+ accounts/);
+  refused(() => checkAccount(at(count, index, path.subarray(32)), payee, root), /siblings in a tree of/);
+  refused(
+    () => checkAccount(at(count, index, concat(path, path.subarray(0, 32))), payee, root),
+    /siblings in a tree of/,
+  );
+  // Absence is shown by the leaf below, whose next address lies above; not by any other.
+  const absent = new Uint8Array(32).fill(0x55);
+  assert.equal(checkAccount(state.proof(absent), absent, root), null);
+  const sentinel = state.leafProof(0);
+  const highest = new Uint8Array(32).fill(0xfe);
+  refused(() => checkAccount(sentinel, highest, root), /says nothing about this one/);
+  refused(() => checkAccount(state.proof(highest), new Uint8Array(32).fill(1), root), /says nothing about this one/);
+  // A balance that no account can have, under a root that somebody made up.
+  const leaf = concat(payee, new Uint8Array(32), u64(2n ** 53n), u64(0));
+  const whole = concat(u64(1), u64(0), leaf, u64(0));
+  refused(() => checkAccount(whole, payee, stateRoot([leaf])), /expected at most 9007199254740991/);
+});
+
+test("attack: a payment in a block that it is not in", () => {
+  const made = scene();
+  const { network, chain } = made;
+  const tip = judge(chain, chain.lightProof(RANDOM));
+  const proof = chain.transactionProof(made.txid);
+  const end = proof.subarray(190 + made.early.raw.length);
+  const other = concat(proof.subarray(0, 190), made.late.raw, end);
+  refused(
+    () => checkTransactionProof(network, decodeTransactionProof(other), tip),
+    /the transaction is not in the block/,
+  );
+  const place = concat(u64(1), u64(1), end.subarray(16));
+  const moved = concat(proof.subarray(0, 190), made.early.raw, place);
+  refused(() => checkTransactionProof(network, decodeTransactionProof(moved), tip), /got place 1 in a block of 1/);
+});
+
+test("attack: another body, or another block's", () => {
+  const { chain, late } = scene();
+  const header = chain.headers[22];
+  assert.equal(checkBlock(chain.rawBlock(22), header).transactions.length, 1);
+  refused(() => checkBlock(chain.rawBlock(28), header), /another block than the one that was asked for/);
+  refused(() => checkBlock(concat(header.raw, u64(1), late.raw), header), /not those that block 22 commits to/);
+  refused(() => checkBlock(concat(header.raw, u64(0)), header), /not those that block 22 commits to/);
 });
 
 test("attack: the proof of an account at another height", async () => {
