@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concat, toBigEndian, u32, u64 } from "../light/bytes.js";
 import { DifficultyBounds } from "../light/difficulty_bounds.js";
-import { History, checkPlace, leafOf, readNode } from "../light/history.js";
+import { History, checkPlace, leafOf, merge, readNode } from "../light/history.js";
 import { checkLightProof, decodeLightProof } from "../light/light_proof.js";
 import { workOf } from "../light/targets.js";
 import { Chain, easyNetwork, encodeProof, mineHeader } from "./support/chain.mjs";
@@ -123,6 +123,14 @@ test("attack: a tree with targets above the network's limit", () => {
   tree(0x203fffff, 0x203fffff)();
   refused(tree(0x207fffff, 0x203fffff), /above the network's limit/);
   refused(tree(0x203fffff, 0x207fffff), /above the network's limit/);
+});
+
+test("attack: parts of a history that do not go on from each other", () => {
+  const [first, second] = [long.leaves[4], long.leaves[5]];
+  assert.equal(merge(first, second).work, 4n);
+  refused(() => merge(second, first), /ends at/);
+  refused(() => merge(first, first), /ends at/);
+  refused(() => merge(first, { ...second, firstTarget: 0x203fffff }), /begins with the target 203fffff/);
 });
 
 test("attack: a place in a history that is not there", () => {
