@@ -2,17 +2,26 @@
 
 import { ProofError, failure } from "./errors.js";
 
+const NOT_LOADED = "the light client could not be loaded in this browser";
+
 /** The light client as a page sees it: see `Service` for what the calls do. */
 export class LightClient {
   #worker;
   #waiting = new Map();
   #last = 0;
+  #broken = false;
 
-  /** @param {Worker} [worker] */
-  constructor(worker = new Worker(new URL("../light.js", import.meta.url))) {
-    this.#worker = worker;
-    worker.addEventListener("message", ({ data }) => this.#settle(data));
-    worker.addEventListener("error", () => this.#break());
+  /** @param {() => Worker} [start] */
+  constructor(start = () => new Worker(new URL("../light.js", import.meta.url))) {
+    try {
+      this.#worker = start();
+    } catch {
+      // A browser without workers, or a policy that forbids them.
+      this.#broken = true;
+      return;
+    }
+    this.#worker.addEventListener("message", ({ data }) => this.#settle(data));
+    this.#worker.addEventListener("error", () => this.#break());
   }
 
   #settle({ id, result, error }) {
@@ -26,12 +35,14 @@ export class LightClient {
 
   /** A worker that cannot be loaded proves nothing. */
   #break() {
+    this.#broken = true;
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
-    waiting.forEach(({ reject }) => reject(failure("the light client could not be loaded in this browser")));
+    waiting.forEach(({ reject }) => reject(failure(NOT_LOADED)));
   }
 
   #call(method, ...args) {
+    if (this.#broken) return Promise.reject(failure(NOT_LOADED));
     this.#last += 1;
     const id = this.#last;
     return new Promise((resolve, reject) => {

@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { readAddress, showAddress } from "../light/address.js";
 import { encodeBech32m } from "../light/bech32m.js";
 import { toHex, utf8 } from "../light/bytes.js";
+import { LightClient } from "../light/client.js";
 import { ProofError } from "../light/errors.js";
 import { compareClaims, isShown, subsidyAt } from "../light/facts.js";
 import { readNetworkFile } from "../light/network_file.js";
@@ -319,6 +320,29 @@ test("QR codes are those that another reader has read", () => {
   }
   assert.equal(qrCode("x".repeat(666)).length, 97);
   assert.equal(qrCode("x".repeat(667)), null);
+});
+
+test("a page whose worker cannot be loaded says so, at once and later", async () => {
+  const denied = new LightClient(() => {
+    throw new Error("denied");
+  });
+  await assert.rejects(denied.open("aa", []), /could not be loaded in this browser/);
+  const worker = Object.assign(new EventTarget(), { postMessage: () => undefined });
+  const client = new LightClient(() => worker);
+  const waiting = client.open("aa", []);
+  worker.dispatchEvent(new Event("error"));
+  await assert.rejects(waiting, /could not be loaded/);
+  await assert.rejects(client.report(), /could not be loaded/);
+  const echo = Object.assign(new EventTarget(), {
+    postMessage: ({ id, method }) => {
+      const data =
+        method === "report" ? { id, result: 5 } : { id, error: { message: "no", kind: "lie", liars: [1] } };
+      queueMicrotask(() => echo.dispatchEvent(Object.assign(new Event("message"), { data })));
+    },
+  });
+  const right = new LightClient(() => echo);
+  assert.equal(await right.report(), 5);
+  await assert.rejects(right.refresh(), (error) => error.kind === "lie" && error.liars.length === 1);
 });
 
 test("the scripts that are made of modules are current", () => {
