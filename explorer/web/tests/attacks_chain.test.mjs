@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { toHex, u64 } from "../light/bytes.js";
+import { concat, toHex, u64 } from "../light/bytes.js";
 import { headerId } from "../light/header.js";
 import { checkLightProof, decodeLightProof } from "../light/light_proof.js";
 import { Chain, easyNetwork, encodeProof, mineHeader } from "./support/chain.mjs";
@@ -318,4 +318,44 @@ test("attack: heights beyond what numbers hold", () => {
     const proof = encodeProof({ tail: [raw], opened: [], nodes: [] });
     refused(() => judge(long, proof, { tip: headerId(raw) }), /expected less than 2\^53/);
   }
+});
+
+test("attack: headers after a tip that was kept which lead elsewhere than was said", () => {
+  const chain = new Chain(easyNetwork(GENESIS_TIME), { frozen: true }).grow(20);
+  const kept = judge(chain, chain.lightProof(RANDOM));
+  const tip = chain.grow(3).tip.id;
+  const raw = (from, to) => concat(...chain.headers.slice(from, to).map((header) => header.raw));
+  const extend = (bytes) => kept.extend(chain.network, tip, bytes, chain.tip.time);
+  assert.equal(extend(raw(21, 24)).work, chain.work);
+  refused(() => extend(raw(21, 23)), /the headers end with/);
+  refused(() => extend(new Uint8Array(0)), /the headers end with/);
+  refused(() => extend(raw(22, 24)), /has the parent/);
+  refused(() => extend(raw(21, 24).subarray(1)), /bytes of headers/);
+});
+
+/** The block that accounts are read from, by the words of the protocol. */
+function settledHeight(chain) {
+  const mean = chain.work / BigInt(chain.height);
+  const fits = ({ height }) => {
+    const above = chain.leaves.slice(height + 1);
+    const own = chain.leaves[height].work;
+    return above.length >= 6 && above.reduce((sum, leaf) => sum + leaf.work, 0n) >= 6n * (own > mean ? own : mean);
+  };
+  return chain.headers.filter(fits).pop()?.height;
+}
+
+test("accounts are read from under enough blocks and enough work", () => {
+  const network = easyNetwork(GENESIS_TIME, { genesisTarget: 0x2000ffff });
+  const settled = (chain) => judge(chain, chain.lightProof(RANDOM)).settled();
+  // Difficulty rises so fast that five blocks have six times the work of the one below them, and five are too few.
+  const rising = new Chain(network, { frozen: true }).grow(20, 1);
+  assert.equal(settledHeight(rising), 14);
+  assert.deepEqual([settled(rising).header.height, settled(rising).buried], [14, true]);
+  // It falls so fast that six blocks are worth less than one of those below.
+  const falling = new Chain(network, { frozen: true }).grow(20).grow(8, 200_000);
+  assert.ok(settledHeight(falling) < falling.height - 8);
+  assert.deepEqual([settled(falling).header.height, settled(falling).buried], [settledHeight(falling), true]);
+  // Where there is none, the tip of a chain so short is read, and said to be under too little.
+  const young = new Chain(network, { frozen: true }).grow(4);
+  assert.deepEqual([settled(young).header.height, settled(young).buried], [4, false]);
 });

@@ -281,6 +281,51 @@ test("attack: a deep block with payments, shown with the payment of another", as
   assert.equal((await liar.check(question)).state, "lied");
 });
 
+test("attack: another block in the place of the one that was asked about", async () => {
+  const made = scene();
+  const ask = async (lies, question) => {
+    const service = await serviceOf(made.network, { [OWN]: node(made.chain, made.now, lies) }, made);
+    return (await service.check(question)).text;
+  };
+  const question = { ...blockQuestion(made, 10), claims: [["transactions", "0"]] };
+  const raw = toHex(made.chain.headers[11].raw);
+  assert.match(
+    await ask({ chain_getHeader: () => ({ work: "22", raw }) }, question),
+    /was asked for the block .*, and gives/,
+  );
+  // A block of that height that was mined on another branch.
+  const other = new Chain(made.network).grow(9);
+  const fake = other.mine([], 2001);
+  const lies = { chain_getHeader: () => ({ work: "20", raw: toHex(fake.raw) }) };
+  assert.match(
+    await ask(lies, { ...question, id: toHex(fake.id), claims: [] }),
+    /claims that block 10 is .*, and proves another/,
+  );
+  assert.match(await ask({}, question), /^proven by 60/);
+});
+
+test("attack: a deep block of a branch that was left, with a payment that is on the chain, too", async () => {
+  const network = easyNetwork(GENESIS_TIME);
+  const chain = new Chain(network);
+  const paid = chain.pay(payee, 5n);
+  const left = chain.clone();
+  const fake = left.mine([paid], 2001);
+  chain.mine([paid]);
+  chain.grow(600);
+  const now = () => chain.tip.time;
+  const lies = {
+    chain_getHeader: () => ({ work: "2", raw: toHex(fake.raw) }),
+    chain_getRawBlock: () => toHex(left.rawBlock(1)),
+  };
+  const ask = async (told, id) => {
+    const service = await serviceOf(network, { [OWN]: node(chain, now, told) }, { now });
+    return (await service.check({ kind: "block", id: toHex(id), claims: [], page: { height: null, tip: null } }))
+      .text;
+  };
+  assert.match(await ask(lies, fake.id), /claims that .* is block 1, and proves another/);
+  assert.equal(await ask({}, chain.headers[1].id), "proven by 1202 hashes of work");
+});
+
 test("attack: a node that lies about its genesis id", async () => {
   const made = scene();
   const other = new Chain(easyNetwork(GENESIS_TIME + 1)).grow(40);
