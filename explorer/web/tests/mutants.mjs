@@ -13,7 +13,17 @@ import { fileURLToPath } from "node:url";
 
 const WEB = fileURLToPath(new URL("../", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
-const TESTS = ["golden", "attacks_chain", "attacks_trees", "attacks_nodes", "lies", "units", "nodes", "fuzz"];
+const TESTS = [
+  "golden",
+  "attacks_chain",
+  "attacks_trees",
+  "attacks_nodes",
+  "attacks_blocks",
+  "lies",
+  "units",
+  "nodes",
+  "fuzz",
+];
 
 const mutations = readFileSync(join(WEB, "tests/mutations.txt"), "utf8")
   .split("\n\n")
