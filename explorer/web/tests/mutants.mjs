@@ -19,6 +19,7 @@ const TESTS = [
   "attacks_trees",
   "attacks_nodes",
   "attacks_blocks",
+  "attacks_blocks",
   "lies",
   "units",
   "nodes",
