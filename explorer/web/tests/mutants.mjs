@@ -19,7 +19,6 @@ const TESTS = [
   "attacks_trees",
   "attacks_nodes",
   "attacks_blocks",
-  "attacks_blocks",
   "lies",
   "units",
   "nodes",
