@@ -2054,9 +2054,9 @@ class Candidate {
     this.clock = field(info, "time", "number") - this.environment.now();
   }
   async prove(kept) {
-    await this.#introduce();
+    const ask = () => this.node.call("chain_tip", []);
+    let [, claimed] = await Promise.all([this.#introduce(), ask()]);
     for (let attempt = 1; ; attempt += 1) {
-      const claimed = await this.node.call("chain_tip", []);
       const header = headerIn(claimed);
       checkVersion(this.network, header);
       let proven;
@@ -2064,7 +2064,10 @@ class Candidate {
         proven = await this.#proof(kept, header.id);
       } catch (error) {
         if (!isCode(error, BLOCK_NOT_FOUND)) throw error;
-        if (attempt < ATTEMPTS) continue;
+        if (attempt < ATTEMPTS) {
+          claimed = await ask();
+          continue;
+        }
         throw new ProofError(`it names the tip ${toHex(header.id)} and will not prove it`);
       }
       const got = claimedWork(claimed);

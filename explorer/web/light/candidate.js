@@ -73,9 +73,9 @@ export class Candidate {
    * @param {import("./verified_tip.js").VerifiedTip|null} kept what this visitor has proven before
    */
   async prove(kept) {
-    await this.#introduce();
+    const ask = () => this.node.call("chain_tip", []);
+    let [, claimed] = await Promise.all([this.#introduce(), ask()]);
     for (let attempt = 1; ; attempt += 1) {
-      const claimed = await this.node.call("chain_tip", []);
       const header = headerIn(claimed);
       checkVersion(this.network, header);
       let proven;
@@ -84,7 +84,10 @@ export class Candidate {
       } catch (error) {
         if (!isCode(error, BLOCK_NOT_FOUND)) throw error;
         // The chain moved between the two questions.
-        if (attempt < ATTEMPTS) continue;
+        if (attempt < ATTEMPTS) {
+          claimed = await ask();
+          continue;
+        }
         throw new ProofError(`it names the tip ${toHex(header.id)} and will not prove it`);
       }
       const got = claimedWork(claimed);
