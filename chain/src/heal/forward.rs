@@ -7,7 +7,7 @@ use crate::store::schema::{IndexByAddress, RunKey};
 use cairn_ledger::accounts::{AccountSlice, Leaf, RUN_LEAVES, RunLeaves, RunTree, StateChange, StateRun, run_root};
 use cairn_ledger::validate::execute_block;
 use cairn_ledger::{Address, CheckedBlock, Hash, Height, LinkedHeader};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Blocks that are executed again at most: there is a snapshot every some thousands.
 const MAX_BLOCKS: u64 = 20_000;
@@ -24,12 +24,16 @@ pub(super) struct Forward<'a> {
     count: u64,
     touched: HashMap<u64, Leaf>,
     order: Order,
+    /// The accounts created since then, where the order is exact; of block 0, all.
+    created: BTreeMap<Address, u64>,
+    /// How many accounts there were then.
+    base_count: u64,
 }
 
 /// What is known of the order of addresses: which comes next after one that is touched.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
-    /// What it was. To find it, all accounts are passed that came later.
+    /// What it was.
     Exact,
     /// Nothing: balances and nonces alone are asked for.
     Reduced,
@@ -49,13 +53,18 @@ impl<'a> Forward<'a> {
     /// Begins with the last snapshot that is at a height or below; `last` is how far it will go.
     pub(super) fn new(healer: &'a Healer<'a>, from: Height, last: Height, order: Order) -> Result<Self, Unhealed> {
         let is_near = |height: Height| height <= from && last.get() - height.get() <= MAX_BLOCKS;
+        let begin = |base, height, count| {
+            let (touched, created) = (HashMap::new(), BTreeMap::new());
+            Self { healer, base, height, count, touched, order, created, base_count: count }
+        };
         if let Some((height, base, count)) = own(healer, is_near)? {
-            return Ok(Self { healer, base, height, count, touched: HashMap::new(), order });
+            return Ok(begin(base, height, count));
         }
         if last.get() <= MAX_BLOCKS {
             let leaves = healer.spec.genesis_leaves().to_vec();
-            let (count, base) = (leaves.len() as u64, Base::Genesis(leaves));
-            return Ok(Self { healer, base, height: Height::GENESIS, count, touched: HashMap::new(), order });
+            let created = leaves.iter().map(|leaf| leaf.address).zip(0..).collect();
+            let count = leaves.len() as u64;
+            return Ok(Self { created, ..begin(Base::Genesis(leaves), Height::GENESIS, count) });
         }
         let every = healer.options.snapshot_every.max(1);
         let newest = from.get() - from.get() % every;
@@ -68,7 +77,7 @@ impl<'a> Forward<'a> {
             if let Some(run) = fetch(healer, state_root, 0) {
                 let (count, runs) = (run.count, HashMap::from([(0, run.leaves)]));
                 let base = Base::Others { state_root, runs };
-                return Ok(Self { healer, base, height, count, touched: HashMap::new(), order });
+                return Ok(begin(base, height, count));
             }
         }
         Err(Unhealed::NoBase)
@@ -116,6 +125,10 @@ impl<'a> Forward<'a> {
         }
         let slice = AccountSlice::load(self.count, leaves);
         let change = execute_block(self.healer.spec, &block, slice).map_err(|_| Unhealed::Contradicted)?;
+        if self.order == Order::Exact {
+            let created = change.leaves.iter().filter(|leaf| leaf.old.is_none());
+            self.created.extend(created.map(|leaf| (leaf.new.address, leaf.index)));
+        }
         self.touched.extend(change.leaves.iter().map(|leaf| (leaf.index, leaf.new)));
         (self.count, self.height) = (change.count, height);
         Ok((header, change))
@@ -123,11 +136,17 @@ impl<'a> Forward<'a> {
 
     /// The index of the account below an address that has none yet.
     fn index_below(&self, address: &Address) -> Result<u64, StoreError> {
-        let mut below = self.healer.store.indices_below(address);
-        let is_there =
-            |below: &Result<(Address, u64), _>| below.as_ref().map_or(true, |(_, index)| *index < self.count);
-        let below = below.find(is_there).transpose()?;
-        below.map(|(_, index)| index).ok_or_else(|| StoreError::missing::<IndexByAddress>(address))
+        let created = self.created.range(..address).next_back().map(|(address, index)| (*address, *index));
+        let of_base = match self.base {
+            Base::Genesis(_) => None,
+            Base::Own { .. } | Base::Others { .. } => {
+                // Those that were created since then are passed: few, as there is a snapshot every some thousand blocks.
+                let mut below = self.healer.store.indices_below(address);
+                below.find(|below| below.as_ref().map_or(true, |(_, index)| *index < self.base_count)).transpose()?
+            }
+        };
+        let nearest = created.into_iter().chain(of_base).max();
+        nearest.map(|(_, index)| index).ok_or_else(|| StoreError::missing::<IndexByAddress>(address))
     }
 }
 

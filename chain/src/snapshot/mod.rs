@@ -53,11 +53,8 @@ pub(crate) fn prepare(store: &ChainStore, options: DbOptions) -> Result<(), Stor
     for (height, record) in store.snapshots()?.into_iter().filter(|(_, record)| record.is_whole) {
         match Held::load(store, height, &record) {
             Ok(_) if options.keep_snapshots => {}
-            Err(StoreError::StateMismatch { .. }) => {
-                return Err(StoreError::corrupt::<LeavesByRun>(height.get()));
-            }
-            Err(damage) => return Err(damage),
-            Ok(_) => store.drop_snapshot(height)?,
+            Err(damage) if damage.damaged_table().is_some() => return Err(damage),
+            Ok(_) | Err(_) => store.drop_snapshot(height)?,
         }
     }
     Ok(())

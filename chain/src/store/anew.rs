@@ -127,7 +127,7 @@ impl<T: Table> Anew<'_, T> {
             Writes::Rocks { rocks, number, batch } => {
                 rocks.put_anew(batch, T::NAME, *number, key.as_ref(), &self.value);
                 if batch.size_in_bytes() >= WRITTEN_AT_ONCE {
-                    rocks.write(std::mem::take(batch), false)?;
+                    rocks.write_anew(std::mem::take(batch))?;
                 }
             }
             Writes::Memory { writes, .. } => writes.push(memory::Write::put(T::NAME, key.as_ref(), &self.value)),
@@ -142,8 +142,7 @@ impl<T: Table> Anew<'_, T> {
     pub(crate) fn end(self) -> Result<(), StoreError> {
         match self.writes {
             Writes::Rocks { rocks, number, batch } => {
-                // The end is synced, and all before it with that.
-                rocks.write(batch, false)?;
+                rocks.write_anew(batch)?;
                 rocks.end_anew(T::NAME, number)
             }
             Writes::Memory { view, writes } => view.write(writes, true),

@@ -268,9 +268,19 @@ impl Rocks {
         }
     }
 
+    /// Writes some of what a table will be, past the log: a crash before the end takes it.
+    pub(super) fn write_anew(&self, batch: WriteBatch) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        self.write_with(batch, &options)
+    }
+
     /// From now on the table is what was written anew. What it was stays on the disk until the next start: somebody may
     /// be reading it.
     pub(super) fn end_anew(&self, table: &'static str, number: u32) -> Result<(), StoreError> {
+        if let Some(family) = self.db().cf_handle(&family_name(table, number)) {
+            self.db().flush_cf(&family).map_err(failed(table))?;
+        }
         let mut options = WriteOptions::default();
         options.set_sync(true);
         self.db().put_opt(table, number.to_be_bytes(), &options).map_err(failed(table))?;
@@ -382,7 +392,11 @@ impl Rocks {
     pub(super) fn write(&self, batch: WriteBatch, is_synced: bool) -> Result<(), StoreError> {
         let mut options = WriteOptions::default();
         options.set_sync(is_synced);
-        self.db().write_opt(batch, &options).map_err(|error| {
+        self.write_with(batch, &options)
+    }
+
+    fn write_with(&self, batch: WriteBatch, options: &WriteOptions) -> Result<(), StoreError> {
+        self.db().write_opt(batch, options).map_err(|error| {
             let error = failed("write")(error);
             // A merge has met damage: nothing is written any more until the database is opened again.
             if error.is_merge_damage() {

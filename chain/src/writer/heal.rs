@@ -3,7 +3,7 @@
 use super::Writer;
 use crate::heal::{HealedTables, Healer, Others};
 use crate::store::schema::{self, LeavesByRun};
-use crate::store::{ChainStore, DbOptions, StoreError};
+use crate::store::{ChainStore, DbOptions, StoreError, Table};
 use cairn_ledger::ChainSpec;
 use std::cell::Cell;
 
@@ -88,7 +88,11 @@ impl Writer {
         let damage = match damage {
             StoreError::StateMismatch { .. } => match self.state.find_wrong(&self.live) {
                 Ok(Some(wrong)) | Err(wrong) => wrong,
-                Ok(None) => StoreError::corrupt::<LeavesByRun>("a snapshot"),
+                // It is made again.
+                Ok(None) if self.healed.note_damaged(LeavesByRun::NAME) => {
+                    return self.snapshots.begin_again(&self.live);
+                }
+                Ok(None) => damage,
             },
             damage => damage,
         };
