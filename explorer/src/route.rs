@@ -156,7 +156,8 @@ pub fn wanted(text: &str) -> Wanted {
     if lower.len() == 64 && lower.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Wanted::Id(lower.to_owned());
     }
-    let is_named = |asset: &&Asset| asset.path.strip_suffix(".html").is_some_and(|name| name == lower || asset.path == lower);
+    let is_named =
+        |asset: &&Asset| asset.path.strip_suffix(".html").is_some_and(|name| name == lower || asset.path == lower);
     match assets::all().iter().find(is_named) {
         Some(asset) => Wanted::File(asset),
         None => Wanted::Address(lower.to_owned()),

@@ -248,7 +248,7 @@ function settings() {
     keep('cairn.genesis', field.value.trim().toLowerCase());
   });
   const list = document.getElementById('nodes');
-  try { list.value = JSON.parse(kept('cairn.nodes') || '[]').join('\n'); } catch { list.value = ''; }
+  list.value = kept('cairn.nodes');
   nodes.addEventListener('submit', (event) => {
     event.preventDefault();
     const lines = list.value.split('\n').map((line) => line.trim()).filter((line) => line !== '');
@@ -257,7 +257,7 @@ function settings() {
       said.textContent = `${wrong.slice(0, 80)} is no URL such as https://node.example.org:9741.`;
       return;
     }
-    keep('cairn.nodes', lines.length === 0 ? '' : JSON.stringify(lines.map((line) => line.replace(/\/$/, ''))));
+    keep('cairn.nodes', lines.join('\n'));
   });
 }
 settings();

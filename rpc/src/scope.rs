@@ -192,6 +192,7 @@ pub const EXPLORER_METHODS: &[&str] = &[
     "chain_getHeader",
     "chain_getHeaders",
     "chain_getProof",
+    "chain_getRawBlock",
     "chain_getTransaction",
     "chain_getTransactionProof",
     "chain_subscribeHeads",
@@ -266,7 +267,9 @@ mod tests {
             let rule = method_rule(name).unwrap_or_else(|| panic!("{name} is a method"));
             assert!(rule.open && rule.scope == Scope::Read, "{name}");
         }
-        assert!(is_explorer_method("chain_tip") && !is_explorer_method("tx_submit") && !is_explorer_method("net_peers"));
+        assert!(
+            is_explorer_method("chain_tip") && !is_explorer_method("tx_submit") && !is_explorer_method("net_peers")
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! An address.
 
-use super::{Id, Money, Moment, PaymentRow, Shell};
+use super::{Id, Moment, Money, PaymentRow, Shell};
 use crate::format;
 use askama::Template;
 use cairn_rpc::types::{AccountJson, AddressHistory, HistoryEntry, PoolEntry};

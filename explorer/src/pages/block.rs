@@ -1,6 +1,6 @@
 //! A block, and lists of blocks.
 
-use super::{BlockSummary, Id, Money, Moment, PaymentRow, Shell};
+use super::{BlockSummary, Id, Moment, Money, PaymentRow, Shell};
 use crate::format;
 use askama::Template;
 use cairn_rpc::types::HeaderJson;
@@ -51,6 +51,11 @@ impl BlockBody {
 
     fn total(&self) -> String {
         format::grouped(self.count)
+    }
+
+    /// The number in the block of the first payment of this page, from 0.
+    fn before(&self) -> Option<u64> {
+        Some((self.page - 1) * PAYMENTS_ON_PAGE)
     }
 
     /// The first and the last payment of this page, counted from 1.

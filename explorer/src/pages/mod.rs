@@ -15,7 +15,7 @@ pub use network::{Holders, NetworkPage, OtherNode};
 pub use overview::Overview;
 pub use payment::{Found, PaymentPage};
 pub use pool::PoolPage;
-pub use rows::{BlockSummary, BodySummary, Id, Money, Moment, PaymentRow};
+pub use rows::{BlockSummary, BodySummary, Id, Moment, Money, PaymentRow};
 pub use simple::{ErrorPage, SettingsPage};
 
 pub use askama::Template;
@@ -24,6 +24,9 @@ use crate::assets;
 
 /// From how many confirmations on a page does not change any more: a block is buried.
 pub const BURIED: u64 = 100;
+
+/// For lists of payments that are no block’s: nothing is claimed of their places.
+const NO_CLAIMS: Option<u64> = None;
 
 /// What stands around every page.
 #[derive(Clone, Debug, Default)]

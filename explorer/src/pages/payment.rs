@@ -1,6 +1,6 @@
 //! A payment.
 
-use super::{Id, Money, Moment, Shell};
+use super::{Id, Moment, Money, Shell};
 use crate::format::{self, Memo};
 use askama::Template;
 use cairn_rpc::types::{TransactionInfo, TxState, TxStatus};
@@ -68,8 +68,12 @@ impl PaymentPage {
             Found::Gone(status) => (status.state, status.reason.as_deref()),
         };
         match (state, reason) {
-            (TxState::Expired, _) => String::from("The last block it might be mined in has passed: it is void, and nothing was paid."),
-            (TxState::Dropped, Some(reason)) => format!("This node dropped it from its pool: {}.", format::in_short(reason)),
+            (TxState::Expired, _) => {
+                String::from("The last block it might be mined in has passed: it is void, and nothing was paid.")
+            }
+            (TxState::Dropped, Some(reason)) => {
+                format!("This node dropped it from its pool: {}.", format::in_short(reason))
+            }
             (TxState::Dropped, None) => String::from("This node dropped it from its pool."),
             _ => String::from("This node knows no payment with this id. It may not have come here yet."),
         }
@@ -138,6 +142,10 @@ impl PaymentDetails<'_> {
 
     fn memo(&self) -> Memo {
         Memo::of(&self.info.transaction.memo.0)
+    }
+
+    fn memo_hex(&self) -> String {
+        hex::encode(&self.info.transaction.memo.0)
     }
 
     fn signature(&self) -> &str {

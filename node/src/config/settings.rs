@@ -1,8 +1,8 @@
 //! The checked configuration.
 
 use super::keys::{
-    DiscoverySection, ExplorerSection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection, RpcSection,
-    StorageSection,
+    DiscoverySection, ExplorerSection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection,
+    RpcSection, StorageSection,
 };
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, SyncFrom, value, value_or};
@@ -138,7 +138,9 @@ impl Settings {
         {
             return unusable("rpc.tls_cert and rpc.tls_key", error.to_string());
         }
-        if let Err(error) = api::check_callers(self.rpc_listen, &self.rpc.explorer, &TokenFile::of(&self.data_dir), clock::now()) {
+        if let Err(error) =
+            api::check_callers(self.rpc_listen, &self.rpc.explorer, &TokenFile::of(&self.data_dir), clock::now())
+        {
             return unusable("rpc.listen", error.to_string());
         }
         match self.log_directory.as_deref().map(check_directory) {

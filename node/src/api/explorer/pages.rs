@@ -6,8 +6,8 @@ use crate::api::lookup::{self, confirmations};
 use cairn_chain::{Reader, store::StoreError};
 use cairn_explorer::chart::Series;
 use cairn_explorer::pages::{
-    AddressPage, BlockBody, BlockPage, BlockSummary, BlocksPage, Found, History, Id, Money, Overview,
-    PAYMENTS_ON_PAGE, PaymentPage, PaymentRow, PoolPage, SettingsPage,
+    AddressPage, BlockBody, BlockPage, BlockSummary, BlocksPage, Found, History, Id, Money, Overview, PAYMENTS_ON_PAGE,
+    PaymentPage, PaymentRow, PoolPage, SettingsPage,
 };
 use cairn_explorer::{Route, Wanted, route, wanted};
 use cairn_ledger::hash::TxId;
@@ -189,9 +189,9 @@ impl Visit<'_> {
         let history = match self.ask("state_getHistory", history).await {
             Ok(page) => History::Page(page),
             Err(error) => match code(&error) {
-                Some(
-                    Code::IndexOff | Code::IndexBuilding | Code::Busy | Code::BlockNotFound | Code::TooFarBehind,
-                ) => History::None(sentence(error.message())),
+                Some(Code::IndexOff | Code::IndexBuilding | Code::Busy | Code::BlockNotFound | Code::TooFarBehind) => {
+                    History::None(sentence(error.message()))
+                }
                 _ => return Err(error.into()),
             },
         };
@@ -302,9 +302,8 @@ fn show_body(context: &crate::api::context::Context, block: &Block, page: u64) -
         return None;
     }
     let fees = block.body.iter().fold(0_u64, |sum, transaction| sum.saturating_add(transaction.body.fee.pebbles()));
-    let row = |transaction| {
-        PaymentRow::new(&TransactionJson::new(transaction, context.prefix())).at(Some(height), time)
-    };
+    let row =
+        |transaction| PaymentRow::new(&TransactionJson::new(transaction, context.prefix())).at(Some(height), time);
     Some(BlockBody {
         size: block.size() as u64,
         count: count as u64,

@@ -31,7 +31,13 @@ impl Recent {
     }
 
     /// Blocks of the followed chain from `from` upward; their bodies are read for as many as `bodies`, of the highest.
-    pub async fn blocks(&self, context: &Context, from: u64, count: u64, bodies: usize) -> RpcResult<Vec<BlockSummary>> {
+    pub async fn blocks(
+        &self,
+        context: &Context,
+        from: u64,
+        count: u64,
+        bodies: usize,
+    ) -> RpcResult<Vec<BlockSummary>> {
         let headers = context.read(move |reader| lookup::headers(reader, from, count)).await?;
         let mut known: Vec<Option<Arc<BodySummary>>> = {
             let kept = self.lock();
@@ -64,7 +70,11 @@ impl Recent {
 type Bodies = Vec<(BlockId, Arc<BodySummary>)>;
 
 /// The bodies of some blocks in short, as far as they are there and are not too much to read.
-fn bodies_of(context: &Context, reader: &Reader, blocks: &[LinkedHeader]) -> Result<Bodies, cairn_rpc::error::RpcError> {
+fn bodies_of(
+    context: &Context,
+    reader: &Reader,
+    blocks: &[LinkedHeader],
+) -> Result<Bodies, cairn_rpc::error::RpcError> {
     let (mut found, mut bytes) = (Vec::new(), 0_usize);
     for header in blocks {
         let block = match reader.block(&header.id()) {

@@ -135,7 +135,8 @@ mod tests {
         assert_eq!(with_explorer("HEAD", "/block/1", ("x", "y")), Some(Endpoint::Explorer));
         assert_eq!(with_explorer("GET", "/health", ("x", "y")), Some(Endpoint::Health));
         assert_eq!(with_explorer("POST", "/", ("x", "y")), None);
-        let request = HttpRequest::<()>::builder().uri("/").header("connection", "upgrade").header("upgrade", "websocket");
+        let request =
+            HttpRequest::<()>::builder().uri("/").header("connection", "upgrade").header("upgrade", "websocket");
         assert_eq!(Endpoint::of(&request.body(()).expect("a request"), true), None, "a WebSocket");
         assert!(!Endpoint::Explorer.is_open());
         assert!(Endpoint::Health.is_open() && Endpoint::Ready.is_open() && !Endpoint::Metrics.is_open());
