@@ -133,11 +133,24 @@ impl Memo {
 
 /// Text from outside, inert and in short.
 pub fn in_short(text: &str) -> String {
-    let mut short: String = text.chars().take(SHORT_CHARS).collect();
+    brief(text, SHORT_CHARS)
+}
+
+/// Text from outside, inert and of so many characters at most.
+pub fn brief(text: &str, max: usize) -> String {
+    let mut short: String = text.chars().take(max).collect();
     if short.len() < text.len() {
         short.push('…');
     }
     Inert(&short).to_string()
+}
+
+/// A message as a sentence: it begins with a capital and ends with a full stop.
+pub fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let rest = in_short(letters.as_str());
+    format!("{}{rest}{}", Inert(&first), if rest.ends_with('.') { "" } else { "." })
 }
 
 #[cfg(test)]
@@ -150,7 +163,7 @@ mod tests {
             (0, "0"),
             (1, "0.00000001"),
             (150_000_000, "1.5"),
-            (123_456_789_012_345_678, "1,234,567,890.12345678"),
+            (123_456_789_012_345, "1,234,567.89012345"),
             (100_000_000_000, "1,000"),
         ] {
             assert_eq!(crn(Amount::from_pebbles(pebbles).expect("an amount")), text);
@@ -184,7 +197,11 @@ mod tests {
         }
         assert_eq!((span(90_000_000), span(4 * 86_400_000)), (String::from("1 day 1 h"), String::from("4 days")));
         assert_eq!(short("lcrn1a3qm2h4ajkhdy6zlvr6xdc62em"), "lcrn1a3qm2…dc62em");
-        assert_eq!((short("short"), short("éééééééééééééé")), (String::from("short"), String::from("éééééééééééééé")));
+        assert_eq!(short("short"), "short");
+        assert_eq!(
+            (sentence("no peer has it"), sentence("Gone.")),
+            (String::from("No peer has it."), String::from("Gone."))
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Which page an address names.
 
 use crate::assets::{self, Asset};
-use cairn_host::inert::Inert;
+use crate::format;
 use cairn_ledger::hash::{BlockId, TxId};
 use cairn_rpc::text::Text;
 use cairn_rpc::types::{BlockRef, HistoryCursor, PoolCursor};
@@ -89,11 +89,7 @@ impl Route {
 /// What somebody typed, inert and in short.
 pub fn shown(text: &str) -> String {
     let text = decoded(text);
-    let mut short: String = text.chars().take(SHOWN).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    format!("“{}”", Inert(&short))
+    format!("“{}”", format::brief(&text, SHOWN))
 }
 
 /// A piece of a path without its percent signs.
@@ -104,11 +100,17 @@ fn decoded(text: &str) -> String {
 }
 
 fn block(text: &str) -> Result<BlockRef, NoRoute> {
-    let height = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit())).map(BlockRef::Height);
+    let height = height(text).map(BlockRef::Height);
     let id = || text.parse::<BlockId>().ok().map(|id| BlockRef::Id(Text(id)));
     height.or_else(id).ok_or_else(|| {
         NoRoute(format!("{} is no block: those have a height, or an id of 64 lower-case hex digits.", shown(text)))
     })
+}
+
+/// A height: an id may be all digits, too, but is longer.
+fn height(text: &str) -> Option<u64> {
+    let is_number = text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 fn number(text: Option<String>, name: &str) -> Result<Option<u64>, NoRoute> {
@@ -146,9 +148,7 @@ pub fn wanted(text: &str) -> Wanted {
     if text.is_empty() {
         return Wanted::Nothing;
     }
-    if plain.bytes().all(|byte| byte.is_ascii_digit())
-        && let Ok(height) = plain.parse()
-    {
+    if let Some(height) = height(&plain) {
         return Wanted::Height(height);
     }
     let lower = text.strip_prefix("cairn:").unwrap_or(text).to_ascii_lowercase();
@@ -221,6 +221,7 @@ mod tests {
         assert_eq!(wanted("1,234"), Wanted::Height(1_234));
         assert_eq!(wanted(" #7 "), Wanted::Height(7));
         assert_eq!(wanted(&id.to_uppercase()), Wanted::Id(id.clone()));
+        assert_eq!(wanted(&"0".repeat(64)), Wanted::Id("0".repeat(64)));
         assert_eq!(wanted("LCRN1X"), Wanted::Address(String::from("lcrn1x")));
         assert_eq!(wanted("cairn:lcrn1x?amount=1"), Wanted::Address(String::from("lcrn1x")));
     }

@@ -5,6 +5,9 @@ use crate::format;
 use askama::Template;
 use cairn_rpc::types::{NetInfo, NodeInfo, PeerJson, ProviderJson, Trust};
 
+/// The most characters of what a peer says its program is.
+const AGENT_CHARS: usize = 60;
+
 /// `/network`.
 #[derive(Template)]
 #[template(path = "network.html")]
@@ -75,7 +78,11 @@ impl NetworkPage {
     }
 
     fn reason(&self) -> String {
-        format::in_short(&self.net.reach_reason)
+        format::sentence(&self.net.reach_reason)
+    }
+
+    fn brief(&self, text: &str) -> String {
+        format::in_short(text)
     }
 
     fn up(&self) -> String {
@@ -146,7 +153,7 @@ fn show_peer(peer: &PeerJson) -> Peer {
     let address = format::in_short(&peer.address);
     Peer {
         id: format::short(&format::in_short(&peer.peer_id)),
-        agent: peer.agent.as_deref().map_or_else(|| String::from("unknown"), format::in_short),
+        agent: peer.agent.as_deref().map_or_else(|| String::from("unknown"), |agent| format::brief(agent, AGENT_CHARS)),
         direction: if peer.inbound { "inbound" } else { "outbound" },
         reach: match () {
             () if address.contains("/p2p-circuit") => "over a relay",

@@ -84,6 +84,8 @@ impl Overview {
             SyncPhase::Stalled | SyncPhase::Discovering | SyncPhase::CaughtUp => None,
         };
         let judged = self.node.health.problems.iter().find(|problem| problem.blocking);
-        catching_up.or_else(|| judged.map(|problem| problem.message.clone())).or_else(|| self.node.rules_notice.clone())
+        catching_up
+            .or_else(|| judged.map(|problem| format::sentence(&problem.message)))
+            .or_else(|| self.node.rules_notice.as_deref().map(format::sentence))
     }
 }

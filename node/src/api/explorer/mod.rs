@@ -23,6 +23,7 @@ mod recent;
 use super::access::Caller;
 use super::{context::Context, guard::CallPolicy, metrics::Metrics};
 use answer::{Caching, Kept, Page};
+use cairn_explorer::format::sentence;
 use cairn_explorer::pages::{ErrorPage, Template, write};
 use cairn_explorer::{NoRoute, Route, Shell};
 use cairn_rpc::error::{Code, RpcError};
@@ -134,14 +135,6 @@ impl From<ErrorObjectOwned> for Problem {
             _ => Self { status: 500, title: "Something failed", sentence, advice: "The node’s log may say more." },
         }
     }
-}
-
-/// A refusal as a sentence: it begins with a capital and ends with a full stop.
-fn sentence(message: &str) -> String {
-    let mut letters = message.chars();
-    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let rest = cairn_explorer::format::in_short(letters.as_str());
-    format!("{first}{rest}{}", if rest.ends_with('.') { "" } else { "." })
 }
 
 /// Who asks for a page, and at whose price its parts are got.

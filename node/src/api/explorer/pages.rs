@@ -1,10 +1,11 @@
 //! What each page needs of the chain, the pool and the accounts.
 
 use super::answer::{Caching, Page};
-use super::{FRESH, FRESH_AT_TIP, Problem, Visit, sentence, written};
+use super::{FRESH, FRESH_AT_TIP, Problem, Visit, written};
 use crate::api::lookup::{self, confirmations};
 use cairn_chain::{Reader, store::StoreError};
 use cairn_explorer::chart::Series;
+use cairn_explorer::format::sentence;
 use cairn_explorer::pages::{
     AddressPage, BlockBody, BlockPage, BlockSummary, BlocksPage, Found, History, Id, Money, Overview, PAYMENTS_ON_PAGE,
     PaymentPage, PaymentRow, PoolPage, SettingsPage,
