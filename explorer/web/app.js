@@ -172,8 +172,7 @@ function follow() {
     } else if (message.method === 'chain_moves') {
       moved(message.params.result);
     } else if (message.method === 'tx_txStatus') {
-      const state = document.querySelector('[data-payment]')?.dataset.state;
-      if (message.params.result.state !== state) refresh();
+      paymentIs(message.params.result.state);
     }
   };
   socket.onclose = () => {
@@ -181,6 +180,13 @@ function follow() {
     setTimeout(follow, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
     tries += 1;
   };
+}
+
+// The node shows a page again for a second as it was: then it is looked at once more.
+function paymentIs(state) {
+  const shown = () => document.querySelector('[data-payment]')?.dataset.state;
+  if (shown() === state) return;
+  refresh().then(() => { if (shown() !== state) setTimeout(refresh, 1200); });
 }
 
 function moved(move) {

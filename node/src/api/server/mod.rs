@@ -192,10 +192,9 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
     let page = Endpoint::of(&request, state.explorer.is_some());
     let is_open = page.is_some_and(Endpoint::is_open);
     let caller = identify(&request, address, &state.policy.tokens, clock::now());
+    let is_for_all = state.config.explorer.public && state.explorer.is_some() && page != Some(Endpoint::Metrics);
     let caller = caller.or_else(|refusal| match refusal {
-        Refusal::TokenNeeded if state.config.explorer.public && state.explorer.is_some() => {
-            Ok(Caller::visitor(&request, address))
-        }
+        Refusal::TokenNeeded if is_for_all => Ok(Caller::visitor(&request, address)),
         refusal => Err(refusal),
     });
     // A stranger's connection ends with its answer: one valid request would else hold a permit for as long as it may be
