@@ -7,7 +7,9 @@ use crate::http::{self, CONNECTIONS, Connection};
 use crate::node::{self, Node, Scratch};
 use crate::{Failure, results::Results};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use std::{io, thread};
 
 /// Runs of each load.
 const RUNS: usize = 3;
@@ -17,6 +19,10 @@ const FOR: Duration = Duration::from_secs(3);
 const PAYMENTS: usize = 1_000;
 /// Calls in a batch.
 const BATCH: usize = 100;
+/// Blocks made with and without visitors.
+const BLOCKS: usize = 40;
+/// How often a visitor's page is loaded again.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// What a browser loads to show the first page.
 const FIRST_PAGE: [&str; 4] = ["/", "/web/style.css", "/web/app.js", "/web/icon.svg"];
 
@@ -27,6 +33,7 @@ fn get(port: u16, path: &str) -> Vec<u8> {
 /// Measures pages.
 pub fn explorer(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let names = ["overview.per_second", "block.per_second", "block.p99_ms", "overview.p99_ms", "first_page_kb", "mib"];
+    ["quiet_ms", "watched_ms"].iter().for_each(|name| results.clear(&format!("explorer.{name}")));
     names.iter().for_each(|name| results.clear(&format!("explorer.{name}")));
     let files = chains::files(&bench.work, EVERYBODY_PAYS)?;
     let data = Scratch::new(&bench.work, "explorer")?;
@@ -53,7 +60,45 @@ pub fn explorer(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         bytes += connection.ask(&get(node.rpc, path))?.len();
     }
     results.add("explorer.first_page_kb", bytes as f64 / 1e3);
+    watched(&node, results)?;
     node.stop()
+}
+
+/// Blocks on a quiet node, and on one that visitors watch: each loads the first page again and again, as often as the
+/// page itself would with a block every [`LOOK_EVERY`].
+fn watched(node: &Node, results: &mut Results) -> Result<(), Failure> {
+    let spec = chains::network(chains::LONG_AGO);
+    let beneficiary = spec.params().prefix.encode(&cairn_ledger::testing::key(0).address());
+    let make = |results: &mut Results, name: &str| -> Result<(), Failure> {
+        for _ in 0..BLOCKS {
+            let asked = Instant::now();
+            node.call("mining_generate", &json!([1, beneficiary]))?;
+            results.add(name, asked.elapsed().as_secs_f64() * 1e3);
+        }
+        Ok(())
+    };
+    make(results, "explorer.quiet_ms")?;
+    let (done, port) = (AtomicBool::new(false), node.rpc);
+    thread::scope(|scope| {
+        let visitors: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                scope.spawn(|| -> io::Result<()> {
+                    let mut connection = Connection::open(port)?;
+                    while !done.load(Ordering::Relaxed) {
+                        connection.ask(&get(port, "/"))?;
+                        thread::sleep(LOOK_EVERY);
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let outcome = make(results, "explorer.watched_ms");
+        done.store(true, Ordering::Relaxed);
+        for visitor in visitors {
+            visitor.join().expect("a visitor panicked")?;
+        }
+        outcome
+    })
 }
 
 /// Makes a block of [`PAYMENTS`] payments; its id.
