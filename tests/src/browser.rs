@@ -89,6 +89,11 @@ impl Browser {
     }
 
     fn call(&mut self, session: Option<&str>, method: &str, params: &Value) -> Value {
+        self.ask(session, method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// Calls a method; its refusal is given back.
+    fn ask(&mut self, session: Option<&str>, method: &str, params: &Value) -> Result<Value, Value> {
         self.calls += 1;
         let mut call = json!({"id": self.calls, "method": method, "params": params});
         if let Some(session) = session {
@@ -99,8 +104,11 @@ impl Browser {
         loop {
             let message = self.next(deadline).unwrap_or_else(|| panic!("the browser does not answer {method}"));
             if message["id"] == self.calls {
-                assert!(message["error"].is_null(), "{method}: {}", message["error"]);
-                return message["result"].clone();
+                return if message["error"].is_null() {
+                    Ok(message["result"].clone())
+                } else {
+                    Err(message["error"].clone())
+                };
             }
             self.events.push_back(message);
         }
@@ -209,13 +217,9 @@ impl Page<'_> {
     pub fn go(&mut self, url: &str) {
         let answer = self.call("Page.navigate", &json!({"url": url}));
         assert!(answer["errorText"].is_null(), "{url}: {answer}");
-        self.until(
-            "the page is loaded",
-            &format!(
-                "document.readyState === 'complete' && location.href.split('#')[0] === {}",
-                json!(url.split('#').next())
-            ),
-        );
+        let is_there =
+            "document.readyState === 'complete' && location.href.split('#')[0] === new URL(URL_).href.split('#')[0]";
+        self.until("the page is loaded", &is_there.replace("URL_", &json!(url).to_string()));
     }
 
     /// The value of an expression on the page.
@@ -318,28 +322,25 @@ impl Page<'_> {
         self.browser.call(None, "Browser.grantPermissions", &permissions);
     }
 
-    /// Goes to an address without running scripts.
-    pub fn go_unscripted(&mut self, url: &str) {
-        self.call("Page.navigate", &json!({"url": url}));
-        let deadline = Instant::now() + WITHIN;
-        while self.call("Page.getNavigationHistory", &json!({}))["entries"]
-            .as_array()
-            .and_then(|entries| entries.last())
-            .is_none_or(|entry| entry["url"] != url)
-        {
-            assert!(Instant::now() < deadline, "{url} is not loaded");
-            thread::sleep(PAUSE);
-        }
-    }
-
-    /// The page as HTML, without running a script.
+    /// The page at an address as HTML, where no script runs: once it has this text in it.
     ///
     /// # Panics
-    /// The browser refuses.
-    pub fn snapshot(&mut self) -> String {
-        let root = self.call("DOM.getDocument", &json!({"depth": 0}))["root"]["nodeId"].clone();
-        let html = self.call("DOM.getOuterHTML", &json!({"nodeId": root}));
-        html["outerHTML"].as_str().expect("HTML").to_owned()
+    /// It has not in time.
+    pub fn unscripted(&mut self, url: &str, text: &str) -> String {
+        self.call("Emulation.setScriptExecutionDisabled", &json!({"value": true}));
+        self.call("Page.navigate", &json!({"url": url}));
+        let (session, deadline) = (self.session.clone(), Instant::now() + WITHIN);
+        loop {
+            // While the page is replaced there is none to ask.
+            let root = self.browser.ask(Some(&session), "DOM.getDocument", &json!({"depth": 0})).unwrap_or_default();
+            let node = json!({"nodeId": root["root"]["nodeId"]});
+            let html = self.browser.ask(Some(&session), "DOM.getOuterHTML", &node).unwrap_or_default();
+            match html["outerHTML"].as_str() {
+                Some(html) if html.contains(text) => return html.to_owned(),
+                html => assert!(Instant::now() < deadline, "{url} has no {text}: {html:?}"),
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     /// Keeps a picture of the whole page.
