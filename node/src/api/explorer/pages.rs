@@ -34,7 +34,7 @@ const HISTORY_ON_PAGE: u64 = 25;
 /// Payments on a page of the pool.
 const POOL_ON_PAGE: u64 = 50;
 /// Within how many blocks people want to be mined.
-const ESTIMATES: [u64; 3] = [1, 3, 10];
+const ESTIMATES: [u64; 2] = [1, 10];
 
 fn code(error: &ErrorObjectOwned) -> Option<Code> {
     Code::from_number(error.code())
