@@ -1,8 +1,8 @@
 //! The explorer's pages on eight connections, as a browser without a token asks for them; how large its first page is,
 //! and what the node holds for all of it.
 
-use super::{Bench, EVERYBODY_PAYS, rpc};
-use crate::chains::{self, Files};
+use super::{Bench, rpc};
+use crate::chains::{self, Files, Plan};
 use crate::http::{self, CONNECTIONS, Connection};
 use crate::node::{self, Node, Scratch};
 use crate::{Failure, results::Results};
@@ -15,7 +15,9 @@ use std::{io, thread};
 const RUNS: usize = 3;
 /// How long each goes on.
 const FOR: Duration = Duration::from_secs(3);
-/// Payments of the block that is shown.
+/// As many accounts as pay in the block that is shown, and as many more.
+const CHAIN: Plan = Plan { accounts: 2_000, signers: 2_000, rounds: 1 };
+/// Payments of that block.
 const PAYMENTS: usize = 1_000;
 /// Calls in a batch.
 const BATCH: usize = 100;
@@ -35,7 +37,7 @@ pub fn explorer(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let names = ["overview.per_second", "block.per_second", "block.p99_ms", "overview.p99_ms", "first_page_kb", "mib"];
     ["quiet_ms", "watched_ms"].iter().for_each(|name| results.clear(&format!("explorer.{name}")));
     names.iter().for_each(|name| results.clear(&format!("explorer.{name}")));
-    let files = chains::files(&bench.work, EVERYBODY_PAYS)?;
+    let files = chains::files(&bench.work, CHAIN)?;
     let data = Scratch::new(&bench.work, "explorer")?;
     node::import(&files.network, data.path(), &files.base, None)?;
     // All programs of a machine share one rate.
@@ -47,7 +49,9 @@ pub fn explorer(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
             let requests = vec![vec![get(node.rpc, &path)]; CONNECTIONS];
             let load = http::load(node.rpc, &requests, Some(FOR), |body| body.ends_with(b"</html>"))?;
             if load.refused.0 > 0 {
-                return Err(format!("{path}: {} answers were no pages, the first {}", load.refused.0, load.refused.1).into());
+                return Err(
+                    format!("{path}: {} answers were no pages, the first {}", load.refused.0, load.refused.1).into()
+                );
             }
             results.add(&format!("{name}.per_second"), load.rate);
             results.add(&format!("{name}.p99_ms"), load.p99);
