@@ -241,7 +241,9 @@ impl Page<'_> {
         let deadline = Instant::now() + WITHIN;
         loop {
             let asked = json!({"expression": format!("Boolean({expression})"), "returnByValue": true});
-            let answer = self.call("Runtime.evaluate", &asked);
+            let session = self.session.clone();
+            let answer = self.browser.ask(Some(&session), "Runtime.evaluate", &asked).unwrap_or_default();
+            self.note();
             if answer["result"]["value"] == true {
                 return;
             }
