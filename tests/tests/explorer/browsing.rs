@@ -26,7 +26,7 @@ pub const OVERLAPS: &str = r"(() => {
   const boxes = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (walker.nextNode()) {
     const node = walker.currentNode, parent = node.parentElement;
-    if (node.data.trim() === '' || parent.closest('.skip, .hidden, thead, [hidden], script, svg, noscript')) continue;
+    if (node.data.trim() === '' || parent.closest('.skip, .hidden, .cut, thead, [hidden], script, svg, noscript')) continue;
     const range = document.createRange();
     range.selectNodeContents(node);
     for (const r of range.getClientRects()) if (r.width > 1 && r.height > 1) boxes.push([r, node.data.trim(), node]);
