@@ -10,6 +10,15 @@ use std::collections::BTreeSet;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
+/// What every page is sent with.
+const HEADERS: [(&str, &str); 5] = [
+    ("content-security-policy", POLICY),
+    ("content-type", "text/html; charset=utf-8"),
+    ("x-frame-options", "deny"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+];
+
 /// A node with a block that has a payment, one block on it, and a payment that waits.
 async fn lively() -> (Node, BlockId, TxId, TxId) {
     let node = indexed(&[]).await;
@@ -90,13 +99,7 @@ async fn every_page_is_served_with_strict_headers_and_shows_what_json_rpc_says()
         }
         is_strict(&answer.body, path);
         assert!(answer.body.contains(&format!("data-genesis=\"{genesis}\" data-height=\"2\"")), "{path}");
-        for (name, value) in [
-            ("content-security-policy", POLICY),
-            ("content-type", "text/html; charset=utf-8"),
-            ("x-frame-options", "deny"),
-            ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
-        ] {
+        for (name, value) in HEADERS {
             assert_eq!(header(&answer, name), value, "{path}");
         }
         let head = request(port, "HEAD", path, &[], "");
