@@ -48,50 +48,34 @@ fn is_strict(html: &str, path: &str) {
     assert_eq!(foreign.count(), 0, "{path} leads elsewhere");
 }
 
+/// Every page, and what it must show.
+fn expected(node: &Node, block: BlockId, mined: TxId, waiting: TxId) -> Vec<(String, Vec<String>)> {
+    let (payer, payee) = (node.network().address(0), node.network().address(1));
+    let (genesis, fee) = (node.network().spec().genesis_id(), format!("data-claim=\"fee\" data-value=\"{FEE}\""));
+    let (block_id, txid) = (block.to_string(), mined.to_string());
+    let proof = format!("data-proof=\"block\" data-id=\"{block}\"");
+    let all: [(String, &[&str]); 10] = [
+        (String::from("/"), &[&txid, &block_id, &waiting.to_string(), "data-claim=\"height\" data-value=\"2\""]),
+        (String::from("/blocks"), &[&block_id]),
+        (String::from("/block/1"), &[&txid, "2 confirmations", &proof]),
+        (format!("/block/{block}"), &["data-claim=\"fees\" data-value=\"1000\""]),
+        (format!("/tx/{mined}"), &[&payer, &payee, ">1.5</span>", &fee]),
+        (format!("/tx/{waiting}"), &["Waiting for a block", "0.00000007"]),
+        (format!("/address/{payee}"), &["data-claim=\"balance\" data-value=\"1000150000000\"", &txid]),
+        (String::from("/pool"), &[&waiting.to_string()]),
+        (String::from("/network"), &["This node has no peer", "keeps all blocks"]),
+        (String::from("/settings"), &[&genesis.to_string()]),
+    ];
+    all.map(|(path, texts)| (path, texts.iter().map(|&text| text.to_owned()).collect())).into()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_is_served_with_strict_headers_and_shows_what_json_rpc_says() {
     let (node, block, mined, waiting) = lively().await;
     let (port, network) = (node.rpc_port(), node.network());
-    let (payer, payee, genesis) = (network.address(0), network.address(1), network.spec().genesis_id());
-    let (block_page, payment_page) = (format!("/block/{block}"), format!("/tx/{mined}"));
-    for (path, shows) in [
-        (
-            "/",
-            vec![
-                mined.to_string(),
-                block.to_string(),
-                waiting.to_string(),
-                String::from("data-claim=\"height\" data-value=\"2\""),
-            ],
-        ),
-        ("/blocks", vec![block.to_string()]),
-        (
-            "/block/1",
-            vec![
-                mined.to_string(),
-                String::from("2 confirmations"),
-                format!("data-proof=\"block\" data-id=\"{block}\""),
-            ],
-        ),
-        (&block_page, vec![String::from("data-claim=\"fees\" data-value=\"1000\"")]),
-        (
-            &payment_page,
-            vec![
-                payer.clone(),
-                payee.clone(),
-                String::from(">1.5</span>"),
-                format!("data-claim=\"fee\" data-value=\"{FEE}\""),
-            ],
-        ),
-        (&format!("/tx/{waiting}"), vec![String::from("Waiting for a block"), String::from("0.00000007")]),
-        (
-            &format!("/address/{payee}"),
-            vec![String::from("data-claim=\"balance\" data-value=\"1000150000000\""), mined.to_string()],
-        ),
-        ("/pool", vec![waiting.to_string()]),
-        ("/network", vec![String::from("This node has no peer"), String::from("keeps all blocks")]),
-        ("/settings", vec![genesis.to_string()]),
-    ] {
+    let genesis = network.spec().genesis_id();
+    for (path, shows) in expected(&node, block, mined, waiting) {
+        let path = path.as_str();
         let answer = get(port, path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.head);
         for text in shows {
