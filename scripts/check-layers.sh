@@ -19,7 +19,8 @@ MAY="
     chain: cairn-ledger cairn-common
     mempool: cairn-ledger cairn-host cairn-common cairn-chain
     network: cairn-ledger cairn-host cairn-common cairn-chain cairn-mempool
-    node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network
+    explorer: cairn-ledger cairn-host cairn-rpc
+    node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network cairn-explorer
     shared-keys: cairn-ledger cairn-host cairn-genesis cairn-rpc
     wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-shared-keys
     simulator: cairn-ledger cairn-common cairn-chain cairn-mempool cairn-network cairn-node cairn-rpc cairn-tests
@@ -37,6 +38,7 @@ PLACES="
     musig2: shared-keys
     frost-secp256k1-tr: shared-keys
     ratatui: wallet-cli
+    askama: explorer
 "
 # A crate that compiles without a system, and what it may use, none of it with its `std` feature.
 PURE="

@@ -2,6 +2,7 @@
 # Checks what a build needs by using it, and installs what is missing.
 #
 # Usage: scripts/setup.sh                   installs what is missing
+#        scripts/setup.sh --browser         installs Chromium, too, which the tests of the explorer click through
 #        scripts/setup.sh --check [ROOT]    says what is missing, and ends with 1 if anything is; installs nothing
 #                                           (ROOT: look for libclang below this folder, to test this script on)
 #
@@ -18,9 +19,11 @@ RUST_MAJOR=1
 RUST_MINOR=95
 
 CHECK_ONLY=0
+BROWSER=0
 PREFIX=""
 case "${1:-}" in
     "") ;;
+    --browser) BROWSER=1 ;;
     --check) CHECK_ONLY=1 PREFIX="${2:-}" ;;
     *) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac
@@ -151,10 +154,19 @@ missing_programs() {
     done
 }
 
+missing_browser() {
+    local program
+    for program in chromium chromium-browser; do
+        if "$program" --version >/dev/null 2>&1; then return; fi
+    done
+    echo "chromium|there is no Chromium to test the explorer in"
+}
+
 missing() {
     missing_compilers
     missing_libclang
     missing_programs
+    ((!BROWSER)) || missing_browser
 }
 
 # ---- installing ----------------------------------------------------------------------------------------

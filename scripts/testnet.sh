@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # A network of real nodes on this machine, with two wallets and a payment between them.
 #
-# Usage: scripts/testnet.sh up [--nodes N]    start N nodes (1 to 16, 4 by default), pay, print a receipt
+# Usage: scripts/testnet.sh up [--nodes N] [--open]
+#                                             start N nodes (1 to 16, 4 by default), pay, print a receipt; with
+#                                             --open, show the explorer in the browser
 #        scripts/testnet.sh up --chaos SEED [--minutes M] [--nodes N]
 #                                             another network, N nodes (2 to 16, 8 by default) that are killed,
 #                                             stopped, parted, and run with full disks and wrong clocks for M
@@ -42,6 +44,7 @@ rpc_port() { echo $((29741 + 10 * $1)); }
 node_dir() { echo "$DIR/node-$1"; }
 node_log() { echo "$DIR/node-$1.log"; }
 pid_file() { echo "$DIR/node-$1.pid"; }
+explorer_url() { echo "http://127.0.0.1:$(rpc_port 1)/"; }
 node_count() { cat "$DIR/nodes" 2>/dev/null || echo 0; }
 
 # ---- processes ---------------------------------------------------------------------------------------
@@ -63,11 +66,26 @@ running_nodes() {
     done
 }
 
+# other_urls K: where the others than node K are asked, with commas between.
+other_urls() {
+    local k urls=()
+    for ((k = 1; k <= $(node_count); k++)); do
+        ((k == $1)) || urls+=("http://127.0.0.1:$(rpc_port "$k")")
+    done
+    local IFS=,
+    echo "${urls[*]}"
+}
+
 # start_node K: starts it in the background; ready_node waits for it.
 start_node() {
     local k="$1" arguments
     arguments=(run --chain "$DIR/genesis.toml" --data-dir "$(node_dir "$k")"
-        --network.port "$(p2p_port "$k")" --rpc.listen "127.0.0.1:$(rpc_port "$k")")
+        --network.port "$(p2p_port "$k")" --rpc.listen "127.0.0.1:$(rpc_port "$k")"
+        --index.addresses true)
+    # The explorer of each shows all of them, and its pages may ask them.
+    local others
+    others="$(other_urls "$k")"
+    [[ -z "$others" ]] || arguments+=(--explorer.nodes "$others" --rpc.cors_origins "$others")
     if ((k == 1)); then
         arguments+=(--mining.threads 1 --mining.duty 25 --mining.beneficiary "$(cat "$DIR/miner-address")")
     else
@@ -232,20 +250,26 @@ start_all() {
 }
 
 up() {
-    local nodes="" seed="" minutes="" started=$SECONDS
+    local nodes="" seed="" minutes="" open="" started=$SECONDS
     while (($# > 0)); do
-        (($# >= 2)) || die "usage: scripts/testnet.sh up [--nodes N] [--chaos SEED [--minutes M]]"
+        if [[ "$1" == --open ]]; then
+            open=1
+            shift
+            continue
+        fi
+        (($# >= 2)) || die "usage: scripts/testnet.sh up [--nodes N] [--open] [--chaos SEED [--minutes M]]"
         [[ "$2" =~ ^(0|[1-9][0-9]{0,17})$ ]] || die "got $1 $2, expected a whole number"
         case "$1" in
             --nodes) nodes="$2" ;;
             --chaos) seed="$2" ;;
             --minutes) minutes="$2" ;;
-            *) die "got $1, expected --nodes, --chaos or --minutes" ;;
+            *) die "got $1, expected --nodes, --open, --chaos or --minutes" ;;
         esac
         shift 2
     done
     [[ "$nodes" =~ ^([1-9]|1[0-6])?$ ]] || die "got --nodes $nodes, expected 1 to 16"
     [[ -n "$seed" || -z "$minutes" ]] || die "--minutes goes with --chaos"
+    [[ -z "$seed" || -z "$open" ]] || die "--open does not go with --chaos: its nodes end with it"
     if [[ -n "$seed" ]]; then
         chaos "$seed" "$minutes" "$nodes"
         return
@@ -260,6 +284,18 @@ up() {
     fi
     STARTED=()
     receipt
+    [[ -z "$open" ]] || open_browser "$(explorer_url)"
+}
+
+# open_browser URL: as the desktop does it; where there is none, says what to type.
+open_browser() {
+    local program
+    for program in "${BROWSER:-}" xdg-open open; do
+        [[ -n "$program" ]] && command -v "$program" >/dev/null || continue
+        setsid "$program" "$1" </dev/null >/dev/null 2>&1 &
+        return
+    done
+    say "There is no desktop to open a browser on; please open $1"
 }
 
 # chaos SEED [MINUTES] [NODES]: cairn-sim plays a scenario on processes of its own, and ends them; this shell becomes
@@ -412,6 +448,8 @@ receipt() {
     echo "  scripts/testnet.sh logs 1"
     echo "  $(wallet_command) --wallet bob send $(of .payment.from) 1 --wait"
     echo "  scripts/testnet.sh down"
+    echo
+    echo "Explorer: $(explorer_url)"
 }
 
 # How a person calls a wallet of this network.

@@ -46,7 +46,7 @@
 //! | [`miner`] | templates and nonces |
 //! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`history`] | blocks below the snapshot that a chain began with, executed aside |
-//! | [`api`] | JSON-RPC |
+//! | [`api`] | JSON-RPC, and the pages of the explorer |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`config`] | the settings |
 //! | [`system`] | the data directory, room on the disk, the tools' socket, systemd, the log |

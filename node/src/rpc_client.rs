@@ -4,11 +4,17 @@
 //! no sockets, at the port.
 
 use crate::system::ipc;
+use cairn_host::inert::in_short;
+use cairn_rpc::methods::NodeClient;
 use cairn_rpc::policy::MAX_RESPONSE_BYTES;
+use cairn_rpc::types::NodeInfo;
 use jsonrpsee::core::ClientError;
 use jsonrpsee_ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::{fs, io, path::Path, time::Duration};
+
+/// The most that another node may say of itself.
+const MAX_INFO_BYTES: u32 = 1 << 20;
 
 /// Why a node cannot be asked, or says nothing.
 #[derive(Debug, thiserror::Error)]
@@ -92,4 +98,22 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         _ => {}
     }
     address
+}
+
+/// What another node at a URL, such as `http://127.0.0.1:29751`, says of itself, as anybody is told it.
+///
+/// # Errors
+/// Why it says nothing, as words.
+pub async fn info_of(url: &str, within: Duration) -> Result<NodeInfo, String> {
+    let Some(authority) = url.strip_prefix("http://") else {
+        return Err(String::from("it speaks TLS, and is asked by browsers alone"));
+    };
+    let client = WsClientBuilder::default().connection_timeout(within).request_timeout(within);
+    let client = client.max_response_size(MAX_INFO_BYTES).build(format!("ws://{authority}"));
+    let asked = async { client.await?.node_info().await };
+    match tokio::time::timeout(within, asked).await {
+        Ok(Ok(info)) => Ok(info),
+        Ok(Err(ClientError::RequestTimeout)) | Err(_) => Err(format!("not within {} ms", within.as_millis())),
+        Ok(Err(error)) => Err(in_short(&error.to_string())),
+    }
 }

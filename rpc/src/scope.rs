@@ -184,6 +184,42 @@ pub const METHODS: &[MethodRule] = &[
     open("tx_unsubscribeStatus", Budget::Light),
 ];
 
+/// The open methods that the explorer's pages, and the light client in them, call from a visitor's browser.
+pub const EXPLORER_METHODS: &[&str] = &[
+    "chain_difficulty",
+    "chain_getBareHeaders",
+    "chain_getBlock",
+    "chain_getHeader",
+    "chain_getHeaders",
+    "chain_getProof",
+    "chain_getRawBlock",
+    "chain_getTransaction",
+    "chain_getTransactionProof",
+    "chain_subscribeHeads",
+    "chain_subscribeMoves",
+    "chain_supply",
+    "chain_tip",
+    "chain_unsubscribeHeads",
+    "chain_unsubscribeMoves",
+    "mempool_content",
+    "mempool_feeEstimate",
+    "mempool_info",
+    "node_info",
+    "state_getAccount",
+    "state_getHistory",
+    "state_getProof",
+    "state_subscribeAddress",
+    "state_unsubscribeAddress",
+    "tx_status",
+    "tx_subscribeStatus",
+    "tx_unsubscribeStatus",
+];
+
+/// Whether anybody may call a method where the explorer is public.
+pub fn is_explorer_method(name: &str) -> bool {
+    EXPLORER_METHODS.contains(&name)
+}
+
 /// The rule of a method.
 pub fn method_rule(name: &str) -> Option<&'static MethodRule> {
     METHODS.iter().find(|rule| rule.name == name)
@@ -223,6 +259,17 @@ mod tests {
         for rule in METHODS.iter().filter(|rule| matches!(rule.scope, Scope::Mine | Scope::Admin)) {
             assert!(!rule.open, "{}", rule.name);
         }
+    }
+
+    #[test]
+    fn a_public_explorer_opens_what_only_reads_and_is_open_on_the_machine() {
+        for name in EXPLORER_METHODS {
+            let rule = method_rule(name).unwrap_or_else(|| panic!("{name} is a method"));
+            assert!(rule.open && rule.scope == Scope::Read, "{name}");
+        }
+        assert!(
+            is_explorer_method("chain_tip") && !is_explorer_method("tx_submit") && !is_explorer_method("net_peers")
+        );
     }
 
     #[test]

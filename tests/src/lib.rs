@@ -8,7 +8,7 @@
 //! WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage · [`impostor`] a peer that
 //! only seems to have a chain · [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home
 //! networks · [`resident`] one node process there · [`shaper`] a line that is slow, far or cut · [`wide`] large
-//! payments · [`faults`] clocks that are wrong and disks that fail · [`vectors`] random chains with the ledger's
+//! payments · [`browser`] a real browser · [`faults`] clocks that are wrong and disks that fail · [`vectors`] random chains with the ledger's
 //! verdicts, for the specification in tests/spec
 //!
 //! # The path of a test
@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod binaries;
+pub mod browser;
 pub mod cluster;
 pub mod faults;
 pub mod http;

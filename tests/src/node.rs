@@ -104,6 +104,11 @@ impl Node {
         self.client = self::client(self.rpc);
     }
 
+    /// Its network.
+    pub fn network(&self) -> &Arc<TestNetwork> {
+        &self.network
+    }
+
     /// The client for its JSON-RPC.
     pub fn rpc(&self) -> &HttpClient {
         &self.client

@@ -352,5 +352,6 @@ async fn probes_by_the_address_of_a_pod_and_by_head_are_answered() {
     assert_eq!(ask("GET", "/health", "evil.example").0, 403);
     assert_eq!(post(port, "10.244.1.7:8645", &[], TIP).status, 403);
     assert_eq!(post(port, "localhost", &[], TIP).status, 200);
-    assert_eq!(request(port, "HEAD", "/", &[], "").status, 405, "there is no page");
+    assert_eq!(request(port, "HEAD", "/", &[], "").status, 200, "the explorer");
+    assert_eq!(request(port, "HEAD", "/nothing", &[], "").status, 404, "there is no such page");
 }

@@ -7,7 +7,8 @@
 //!   name that the operator has named, is refused. Pages that tell a stranger nothing he should not know may be asked
 //!   for by any address, as those who watch over containers do; never by a foreign name.
 //! - **Origin** names whose page is asking, in every cross-site POST and every WebSocket handshake: anything
-//!   but a page served from loopback, or one that the operator has named, is refused. Programs send none.
+//!   but a page served from loopback, by this very port, or one that the operator has named, is refused. Programs send
+//!   none.
 //!
 //! What the caller may do is said by its token (RFC 6750), or, without one, by where it is.
 
@@ -64,8 +65,10 @@ impl RpcConfig {
         if hosts.peek().is_none() || !hosts.all(is_ours) {
             return Err(Refusal::Host);
         }
+        // The explorer's own pages ask the host that they came from, which was judged above.
+        let host = headers.get("host").and_then(|host| host.to_str().ok()).or(in_uri);
         let may_ask = |origin: &str| {
-            let of_this_machine = |(_, authority)| is_named(authority, LOOPBACK);
+            let of_this_machine = |(_, authority)| is_named(authority, LOOPBACK) || Some(authority) == host;
             origin.split_once("://").is_some_and(of_this_machine) || self.allows_origin(origin)
         };
         if !headers.get_all("origin").iter().all(|origin| origin.to_str().is_ok_and(may_ask)) {
@@ -115,6 +118,12 @@ pub fn identify<B>(
 }
 
 impl Caller {
+    /// Who asks from elsewhere without a token, where the explorer is public.
+    pub fn visitor<B>(request: &HttpRequest<B>, address: IpAddr) -> Self {
+        let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
+        Self { address: address.to_canonical(), grant: None, web_socket }
+    }
+
     /// Who asks at the node's own Unix socket: the kernel has said who that is.
     pub fn own<B>(request: &HttpRequest<B>, tokens: &TokenStore) -> Self {
         let web_socket = jsonrpsee::server::ws::is_upgrade_request(request);
@@ -244,6 +253,23 @@ mod tests {
         ] {
             assert_eq!(with(origin), Err(Refusal::Origin), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_of_this_very_port_may_ask_it_and_one_of_its_neighbours_may_not() {
+        let ask = |host, origin| judge(&[("host", host), ("origin", origin)]);
+        assert_eq!(ask("node.example:9741", "https://node.example:9741"), Ok(()));
+        assert_eq!(ask("10.0.0.7:9741", "http://10.0.0.7:9741"), Ok(()));
+        for (host, origin) in [
+            ("node.example:9741", "https://node.example:8000"),
+            ("node.example:9741", "https://10.0.0.7:9741"),
+            ("localhost:9741", "https://node.example:9741"),
+            ("10.0.0.7:9741", "http://10.0.0.8:9741"),
+        ] {
+            assert_eq!(ask(host, origin), Err(Refusal::Origin), "{host} {origin}");
+        }
+        let rebound = ask("evil.example:9741", "http://evil.example:9741");
+        assert_eq!(rebound, Err(Refusal::Host), "under DNS rebinding the host is what gives it away");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use cairn_chain::{MinedTransaction, Reader, Tip};
 use cairn_ledger::{hash::TxId, units::Height, validate::LinkedHeader};
 use cairn_mempool::PoolStatus;
 use cairn_rpc::types::{
-    BlockJson, BlockTransactions, HeaderJson, Place, TransactionInfo, TransactionJson, TxState, TxStatus,
+    BlockJson, BlockRef, BlockTransactions, HeaderJson, Place, TransactionInfo, TransactionJson, TxState, TxStatus,
 };
 use cairn_rpc::{error::RpcError, text::Text};
 
@@ -88,6 +88,14 @@ impl Context {
             confirmations: confirmations(mined.block.header().height, tip),
             reason: None,
         }))
+    }
+}
+
+/// The header of a block, named by height on the followed chain or by id.
+pub fn find_header(reader: &Reader, block: BlockRef) -> Result<Option<LinkedHeader>, StoreError> {
+    match block {
+        BlockRef::Height(height) => reader.header_at(Height::new(height)),
+        BlockRef::Id(id) => reader.header(&id.0),
     }
 }
 

@@ -1,10 +1,10 @@
-//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one port, and the http
-//! `/health`, `/ready` and `/metrics`.
+//! JSON-RPC: the methods of [`cairn_rpc::methods`], over HTTP and WebSocket on one port, the http
+//! `/health`, `/ready` and `/metrics`, and the pages of the explorer.
 //!
 //! # Map
 //! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · `tokens/` what a
 //! token allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers,
-//! one file for each namespace · `subscriptions` heads, moves of the chain, the status of a transaction · `lookup`
+//! one file for each namespace · `explorer/` pages for people, made of the same · `subscriptions` heads, moves of the chain, the status of a transaction · `lookup`
 //! blocks and transactions as several handlers show them · `context` what handlers have · `error` refusals as codes ·
 //! `limits` how much anybody may ask · `metrics` what is counted
 //!
@@ -17,7 +17,7 @@
 //!
 //! # Invariants
 //! 1. Without a token callers of this machine may read what is not private and submit transactions, and nobody
-//!    else may do anything. What each method needs stands in [`cairn_rpc::scope`] alone.
+//!    else may do anything; where the explorer is public, everybody may read it, and call the methods it needs. What each method needs stands in [`cairn_rpc::scope`] alone.
 //! 2. Handlers convert and ask: they hold no rule and no state.
 //! 3. Nothing here makes a part wait for a client: a subscriber that does not read misses headers.
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
@@ -25,6 +25,7 @@
 pub mod access;
 mod context;
 mod error;
+mod explorer;
 mod guard;
 mod limits;
 mod lookup;
@@ -35,6 +36,7 @@ mod subscriptions;
 pub mod tokens;
 
 pub use context::{Handles, Services};
+pub use explorer::ExplorerConfig;
 pub use methods::table_size;
 pub use server::tls::lone_certificate;
 
@@ -43,6 +45,7 @@ use cairn_common::clock;
 use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_ledger::units::Timestamp;
 use context::Context;
+use explorer::Explorer;
 use guard::{CallPolicy, GuardLayer};
 use jsonrpsee::server::{Server, ServerHandle, stop_channel};
 use jsonrpsee::{RpcModule, server::middleware::rpc::RpcServiceBuilder};
@@ -71,6 +74,8 @@ pub struct RpcConfig {
     pub max_connections: usize,
     /// The most calls a second from one address.
     pub rate: u32,
+    /// The pages for people.
+    pub explorer: ExplorerConfig,
 }
 
 /// PEM files.
@@ -84,7 +89,14 @@ pub struct TlsFiles {
 
 impl Default for RpcConfig {
     fn default() -> Self {
-        Self { hosts: Vec::new(), cors_origins: Vec::new(), tls: None, max_connections: 256, rate: 10_000 }
+        Self {
+            hosts: Vec::new(),
+            cors_origins: Vec::new(),
+            tls: None,
+            max_connections: 256,
+            rate: 10_000,
+            explorer: ExplorerConfig::default(),
+        }
     }
 }
 
@@ -107,9 +119,16 @@ pub enum ApiError {
 /// Whether somebody could be let in who may reach `address`. Blocks on the disk.
 ///
 /// # Errors
-/// Others can reach it, and there is no token to tell them apart; or the tokens cannot be read.
-pub fn check_callers(address: SocketAddr, tokens: &TokenFile, now: Timestamp) -> Result<(), ApiError> {
-    if address.ip().is_loopback() || tokens.read()?.iter().any(|record| !record.has_expired(now)) {
+/// Others can reach it, there is no token to tell them apart, and the explorer is not for everybody; or the tokens
+/// cannot be read.
+pub fn check_callers(
+    address: SocketAddr,
+    explorer: &ExplorerConfig,
+    tokens: &TokenFile,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let is_for_all = explorer.enabled && explorer.public;
+    if address.ip().is_loopback() || is_for_all || tokens.read()?.iter().any(|record| !record.has_expired(now)) {
         return Ok(());
     }
     Err(ApiError::NoTokens { address })
@@ -136,7 +155,7 @@ pub async fn spawn(
     services: Services,
     shutdown: Shutdown,
 ) -> Result<(SocketAddr, JoinHandle<Result<(), TaskError>>), ApiError> {
-    check_callers(address, &tokens, clock::now())?;
+    check_callers(address, &config.explorer, &tokens, clock::now())?;
     let tokens = Arc::new(TokenStore::open(tokens)?);
     let tls = config.tls.clone().map(Tls::open).transpose()?;
     if !address.ip().is_loopback() && tls.is_none() {
@@ -158,7 +177,10 @@ pub async fn spawn(
     let rpc = rpc(methods, Arc::clone(&policy), config.max_connections);
     let connections = ConnectionLimits::new(config.max_connections);
     let heads = context.clone().publish_heads();
-    let state = Arc::new(ServerState { config, policy, metrics, context, rpc, tls, connections });
+    let is_served = config.explorer.enabled && (address.ip().is_loopback() || config.explorer.public);
+    let nodes = config.explorer.nodes.clone();
+    let explorer = is_served.then(|| Explorer::new(context.clone(), Arc::clone(&policy), Arc::clone(&metrics), nodes));
+    let state = Arc::new(ServerState { config, policy, metrics, context, rpc, tls, connections, explorer });
     if let Some(own) = own {
         tokio::spawn(server::accept_own(own, Arc::clone(&state), stop.clone()));
     }

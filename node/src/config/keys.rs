@@ -139,6 +139,15 @@ config! {
         /// The most calls a second from one address
         rate: Ranged<u32, 1, 100_000> = "CALLS", "10000";
     }
+    /// The explorer: pages for people on the port of JSON-RPC.
+    explorer: ExplorerSection {
+        /// Whether to serve it, where that port is on loopback
+        enabled: bool = "true|false", "true";
+        /// Whether to serve it and the reading methods it needs to everybody who reaches that port, without a token
+        public: bool = "true|false", "false";
+        /// Other nodes of the network that its pages show and may ask, as http://HOST:PORT
+        nodes: Vec<String> = "URL,..", "(none)";
+    }
     /// Transactions that wait for a block.
     mempool: MempoolSection {
         /// The most transactions

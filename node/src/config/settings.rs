@@ -1,13 +1,13 @@
 //! The checked configuration.
 
 use super::keys::{
-    DiscoverySection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection, RpcSection,
-    StorageSection,
+    DiscoverySection, ExplorerSection, KEYS, LogSection, MempoolSection, MiningSection, NetworkSection, ReachSection,
+    RpcSection, StorageSection,
 };
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, SyncFrom, value, value_or};
 use super::{Config, ConfigError, Environment, Flags, memory::Memory};
-use crate::api::{self, RpcConfig, TlsFiles};
+use crate::api::{self, ExplorerConfig, RpcConfig, TlsFiles};
 use crate::history;
 use crate::system::telemetry::{LogFilter, LogFormat};
 use crate::{
@@ -88,7 +88,7 @@ impl Settings {
             },
             mining: mining(&config.mining, &spec)?,
             rpc_listen,
-            rpc: rpc(&config.rpc)?,
+            rpc: RpcConfig { explorer: explorer(&config.explorer)?, ..rpc(&config.rpc)? },
             max_storage_bytes: value(&config.storage.max_bytes),
             max_memory_bytes: memory.max_bytes,
             storage: DbOptions {
@@ -138,7 +138,9 @@ impl Settings {
         {
             return unusable("rpc.tls_cert and rpc.tls_key", error.to_string());
         }
-        if let Err(error) = api::check_callers(self.rpc_listen, &TokenFile::of(&self.data_dir), clock::now()) {
+        if let Err(error) =
+            api::check_callers(self.rpc_listen, &self.rpc.explorer, &TokenFile::of(&self.data_dir), clock::now())
+        {
             return unusable("rpc.listen", error.to_string());
         }
         match self.log_directory.as_deref().map(check_directory) {
@@ -366,6 +368,17 @@ fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
         tls,
         max_connections: value_or(&section.max_connections, base.max_connections),
         rate: value_or(&section.rate, base.rate),
+        ..base
+    })
+}
+
+fn explorer(section: &ExplorerSection) -> Result<ExplorerConfig, ConfigError> {
+    let base = ExplorerConfig::default();
+    let nodes = checked(&section.nodes, each(is_origin, "URLs such as https://node.example.org:9741"))?;
+    Ok(ExplorerConfig {
+        enabled: value_or(&section.enabled, base.enabled),
+        public: value_or(&section.public, base.public),
+        nodes: nodes.unwrap_or_default(),
     })
 }
 
@@ -512,6 +525,9 @@ mod tests {
             ("rpc.cors_origins", "https://wallet.example/"),
             ("rpc.tls_cert", "cert.pem"),
             ("rpc.tls_key", "key.pem"),
+            ("explorer.nodes", "http://a.example; script-src *"),
+            ("explorer.nodes", "http://a.example/path"),
+            ("explorer.nodes", "javascript:alert(1)"),
         ] {
             assert!(load(key, value).is_err(), "{key} {value}");
         }

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod callers;
+mod explorer;
 mod flood;
 mod mesh;
 mod peer;
@@ -85,6 +86,12 @@ pub const ALL: &[Part] = &[
         measure: process::start,
     },
     Part { name: "reads", what: "reads over JSON-RPC on 8 connections", takes: "2 min", measure: rpc::reads },
+    Part {
+        name: "explorer",
+        what: "pages of the explorer on 8 connections; the first page's bytes",
+        takes: "1 min",
+        measure: explorer::explorer,
+    },
     Part {
         name: "admission",
         what: "payments into the pool over JSON-RPC, then a chain from a warm pool",

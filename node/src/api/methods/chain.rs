@@ -2,12 +2,12 @@
 
 use crate::api::context::{Context, count};
 use crate::api::error::{no_such_block, refused};
-use crate::api::lookup;
+use crate::api::lookup::{self, find_header};
 use cairn_chain::store::{StoreError, StoredBlock};
 use cairn_chain::{ProvenTip, Reader, UnknownBlock};
 use cairn_ledger::hash::{BlockId, Hash, TxId};
 use cairn_ledger::units::{Amount, Height};
-use cairn_ledger::{codec, light::LightRequest, pow::Work, validate::LinkedHeader};
+use cairn_ledger::{codec, light::LightRequest, pow::Work};
 use cairn_rpc::error::{Code, RpcError};
 use cairn_rpc::text::{HexBytes, Pebbles, Text};
 use cairn_rpc::types::{
@@ -206,13 +206,6 @@ impl Context {
     fn next_height(&self, from: u64, len: usize) -> Option<u64> {
         let next = from.saturating_add(len as u64);
         (len > 0 && next <= self.handles.chain.tip().height().get()).then_some(next)
-    }
-}
-
-fn find_header(reader: &Reader, block: BlockRef) -> Result<Option<LinkedHeader>, StoreError> {
-    match block {
-        BlockRef::Height(height) => reader.header_at(Height::new(height)),
-        BlockRef::Id(id) => reader.header(&id.0),
     }
 }
 

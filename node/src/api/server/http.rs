@@ -5,9 +5,11 @@
 //! | `/health` | anybody | 200 while the node runs: a reason to restart it is 200 not coming |
 //! | `/ready` | anybody | 200 when what it says is up to date, else 503; either way why |
 //! | `/metrics` | as reads: this machine, or any token | OpenMetrics text |
+//! | all others | this machine; others where `explorer.public` is set | a page of the explorer, where it is served |
 
 use crate::api::context::Handles;
 use cairn_rpc::error::RpcError;
+use jsonrpsee::server::ws::is_upgrade_request;
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use serde_json::{Value, json};
 
@@ -20,11 +22,14 @@ pub enum Endpoint {
     Health,
     Ready,
     Metrics,
+    /// A page of the explorer.
+    Explorer,
 }
 
 impl Endpoint {
-    /// What a request asks for; none when it is JSON-RPC.
-    pub fn of<B>(request: &HttpRequest<B>) -> Option<Self> {
+    /// What a request asks for; none when it is JSON-RPC. Where the explorer is served, every other GET is for it, but
+    /// for those that become WebSockets.
+    pub fn of<B>(request: &HttpRequest<B>, has_explorer: bool) -> Option<Self> {
         // What is said of a page without its body (HEAD) is the same; hyper leaves the body out.
         if !matches!(request.method().as_str(), "GET" | "HEAD") {
             return None;
@@ -33,13 +38,13 @@ impl Endpoint {
             "/health" => Some(Self::Health),
             "/ready" => Some(Self::Ready),
             "/metrics" => Some(Self::Metrics),
-            _ => None,
+            _ => (has_explorer && !is_upgrade_request(request)).then_some(Self::Explorer),
         }
     }
 
     /// Whether it says nothing that a stranger should not know.
     pub fn is_open(self) -> bool {
-        !matches!(self, Self::Metrics)
+        matches!(self, Self::Health | Self::Ready)
     }
 }
 
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn pages_are_found_by_their_path_alone() {
         let find = |method: &str, path: &str| {
-            Endpoint::of(&HttpRequest::<()>::builder().method(method).uri(path).body(()).expect("a request"))
+            Endpoint::of(&HttpRequest::<()>::builder().method(method).uri(path).body(()).expect("a request"), false)
         };
         assert_eq!(find("GET", "/health"), Some(Endpoint::Health));
         assert_eq!(find("GET", "/metrics?x=1"), Some(Endpoint::Metrics));
@@ -122,6 +127,18 @@ mod tests {
         for (method, path) in [("POST", "/health"), ("GET", "/"), ("GET", "/health/"), ("GET", "/metricsx")] {
             assert_eq!(find(method, path), None, "{method} {path}");
         }
+        let with_explorer = |method: &str, path: &str, header: (&str, &str)| {
+            let request = HttpRequest::<()>::builder().method(method).uri(path).header(header.0, header.1);
+            Endpoint::of(&request.body(()).expect("a request"), true)
+        };
+        assert_eq!(with_explorer("GET", "/", ("x", "y")), Some(Endpoint::Explorer));
+        assert_eq!(with_explorer("HEAD", "/block/1", ("x", "y")), Some(Endpoint::Explorer));
+        assert_eq!(with_explorer("GET", "/health", ("x", "y")), Some(Endpoint::Health));
+        assert_eq!(with_explorer("POST", "/", ("x", "y")), None);
+        let request =
+            HttpRequest::<()>::builder().uri("/").header("connection", "upgrade").header("upgrade", "websocket");
+        assert_eq!(Endpoint::of(&request.body(()).expect("a request"), true), None, "a WebSocket");
+        assert!(!Endpoint::Explorer.is_open());
         assert!(Endpoint::Health.is_open() && Endpoint::Ready.is_open() && !Endpoint::Metrics.is_open());
     }
 }

@@ -1,11 +1,12 @@
 //! The server: connections, TLS, and the way of a request to the method or page it asks for.
 
 pub mod connections;
-mod http;
+pub mod http;
 pub mod slow_client;
 pub mod tls;
 
 use super::access::{Caller, Refusal, identify};
+use super::explorer::{Explorer, PageRequest};
 use super::{RpcConfig, context::Context, guard::CallPolicy, limits, metrics::Metrics, tokens::TokenId};
 use crate::system::ipc::IpcListener;
 use cairn_common::clock;
@@ -45,6 +46,8 @@ pub struct ServerState {
     pub rpc: RpcService,
     pub tls: Option<Tls>,
     pub connections: ConnectionLimits,
+    /// The explorer, where it is served.
+    pub explorer: Option<Explorer>,
 }
 
 /// The other end of a connection.
@@ -178,7 +181,7 @@ impl Connection {
 async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop: StopHandle) -> HttpResponse {
     let Remote::Tcp { peer, local } = remote else {
         let caller = Caller::own(&request, &state.policy.tokens);
-        return match Endpoint::of(&request) {
+        return match Endpoint::of(&request, false) {
             Some(page) => endpoint(state, page).await,
             None => call(state, request, caller, stop).await,
         };
@@ -186,9 +189,14 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
     let address = peer.ip();
     let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok().map(str::to_owned));
     let named = origin.filter(|origin| state.config.allows_origin(origin));
-    let page = Endpoint::of(&request);
+    let page = Endpoint::of(&request, state.explorer.is_some());
     let is_open = page.is_some_and(Endpoint::is_open);
     let caller = identify(&request, address, &state.policy.tokens, clock::now());
+    let is_for_all = state.config.explorer.public && state.explorer.is_some() && page != Some(Endpoint::Metrics);
+    let caller = caller.or_else(|refusal| match refusal {
+        Refusal::TokenNeeded if is_for_all => Ok(Caller::visitor(&request, address)),
+        refusal => Err(refusal),
+    });
     // A stranger's connection ends with its answer: one valid request would else hold a permit for as long as it may be
     // idle.
     let is_stranger = caller.is_err();
@@ -197,6 +205,7 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
         _ if named.is_some() && request.method().as_str() == "OPTIONS" => http::preflight(),
         (Ok(()), Some(page), _) if is_open => endpoint(state, page).await,
         (Ok(()), _, Err(refusal)) => refuse(state, refusal, address),
+        (Ok(()), Some(Endpoint::Explorer), Ok(caller)) => explore(state, PageRequest::of(&request), &caller).await,
         (Ok(()), Some(page), Ok(_)) => endpoint(state, page).await,
         (Ok(()), None, Ok(caller)) => call(state, request, caller, stop).await,
     };
@@ -211,8 +220,20 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
     response
 }
 
+async fn explore(state: &ServerState, request: PageRequest, caller: &Caller) -> HttpResponse {
+    let Some(explorer) = &state.explorer else { return http::text(404, "the explorer is not served\n") };
+    match tokio::time::timeout(limits::REQUEST_WITHIN, explorer.respond(request, caller)).await {
+        Ok(response) => response,
+        Err(_) => {
+            state.metrics.refused("too_slow");
+            http::text(408, "the request took too long\n")
+        }
+    }
+}
+
 async fn endpoint(state: &ServerState, endpoint: Endpoint) -> HttpResponse {
     match endpoint {
+        Endpoint::Explorer => http::text(404, "the explorer is served at the port alone\n"),
         Endpoint::Health => http::health(),
         Endpoint::Ready => http::ready(&state.context.handles).await,
         Endpoint::Metrics => http::metrics(state.metrics.scrape(&state.context, state.connections.count()).await),

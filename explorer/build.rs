@@ -1,0 +1,33 @@
+//! Lists the files of `web/`, those of its tests aside, as a table that `src/assets.rs` includes.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("Cargo sets it")).join("web");
+    let mut files = Vec::new();
+    collect(&root, &mut files)?;
+    files.sort();
+    let mut table = String::from("&[\n");
+    for file in &files {
+        let name = file.strip_prefix(&root).expect("it lies below").to_str().expect("names are ASCII");
+        table.push_str(&format!("    (\"{name}\", include_bytes!({file:?}) as &[u8]),\n"));
+    }
+    table.push(']');
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets it")).join("assets.rs");
+    fs::write(out, table)
+}
+
+/// The files below a folder. Cargo is told to look at each folder again: a new file is a change, too.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_file() {
+            files.push(path);
+        } else if path.file_name().is_some_and(|name| name != "tests") {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}

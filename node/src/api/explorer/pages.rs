@@ -1,0 +1,315 @@
+//! What each page needs of the chain, the pool and the accounts.
+
+use super::answer::{Caching, Page};
+use super::{FRESH, FRESH_AT_TIP, Problem, Visit, written};
+use crate::api::lookup::{self, confirmations};
+use cairn_chain::{Reader, store::StoreError};
+use cairn_explorer::chart::Series;
+use cairn_explorer::format::sentence;
+use cairn_explorer::pages::{
+    AddressPage, BlockBody, BlockPage, BlockSummary, BlocksPage, Found, History, Id, Money, Overview, PAYMENTS_ON_PAGE,
+    PaymentPage, PaymentRow, PoolPage, SettingsPage,
+};
+use cairn_explorer::{Route, Wanted, route, wanted};
+use cairn_ledger::hash::TxId;
+use cairn_ledger::units::{Amount, Height};
+use cairn_ledger::{block::Block, validate::LinkedHeader};
+use cairn_rpc::error::Code;
+use cairn_rpc::methods::{ChainServer, MempoolServer, NodeServer, StateServer, TxServer};
+use cairn_rpc::text::Text;
+use cairn_rpc::types::{BlockRef, HistoryCursor, PoolCursor, PoolEntry, TransactionJson, TxState};
+use jsonrpsee::types::ErrorObjectOwned;
+
+/// Blocks in the list of the first page.
+const LAST_BLOCKS: usize = 8;
+/// Payments in its lists.
+const LAST_PAYMENTS: usize = 8;
+/// Blocks in its charts: an hour of them, and those whose payments are looked at.
+const WORK_CHART: u64 = 120;
+const FEE_CHART: usize = 32;
+/// Blocks on a page of blocks.
+const BLOCKS_ON_PAGE: u64 = 25;
+/// Entries on a page of a history.
+const HISTORY_ON_PAGE: u64 = 25;
+/// Payments on a page of the pool.
+const POOL_ON_PAGE: u64 = 50;
+/// Within how many blocks people want to be mined.
+const ESTIMATES: [u64; 2] = [1, 10];
+
+fn code(error: &ErrorObjectOwned) -> Option<Code> {
+    Code::from_number(error.code())
+}
+
+impl Visit<'_> {
+    /// Makes a page.
+    pub async fn page(&self, route: Route) -> Result<Page, Problem> {
+        match route {
+            Route::Overview => self.overview().await,
+            Route::Blocks(from) => self.blocks(from).await,
+            Route::Block(block, page) => self.block(block, page).await,
+            Route::Payment(txid) => self.payment(txid).await,
+            Route::Address(address, before) => self.address(address, before).await,
+            Route::Pool(after) => self.pool(after).await,
+            Route::Network => self.network().await,
+            Route::Search(text) => self.search(&text).await,
+            Route::Settings => written(&SettingsPage { shell: self.shell("settings") }, Caching::Never, FRESH),
+            Route::Asset(asset, is_named_by_hash) => Ok(Page::file(asset, is_named_by_hash)),
+        }
+    }
+
+    async fn overview(&self) -> Result<Page, Problem> {
+        let context = &self.explorer.context;
+        let shell = self.shell("overview");
+        let tip = self.ask("chain_tip", context.chain_tip()).await?;
+        let node = self.ask("node_info", context.node_info()).await?;
+        let difficulty = self.ask("chain_difficulty", context.chain_difficulty(None)).await?;
+        let supply = self.ask("chain_supply", context.chain_supply(None)).await?;
+        let pool = self.ask("mempool_info", context.mempool_info()).await?;
+        let fee = self.ask("mempool_feeEstimate", context.fee_estimate(None)).await?;
+        let first = tip.height.saturating_sub(WORK_CHART - 1);
+        let recent = self.explorer.recent.blocks(context, first, WORK_CHART, FEE_CHART);
+        let blocks = self.ask("chain_getBlocks", recent).await?;
+        let waiting = match pool.count {
+            0 => Vec::new(),
+            _ => {
+                let content = context.mempool_content(None, Some(LAST_PAYMENTS as u64));
+                self.ask("mempool_content", content).await?.transactions
+            }
+        };
+        let row = |entry: &PoolEntry| PaymentRow::new(&entry.transaction).at(None, entry.added);
+        let last = blocks.iter().rev().filter_map(|block| block.body.as_ref()).flat_map(|body| &body.last);
+        let page = Overview {
+            work: work_of(&blocks),
+            fees: fees_of(&blocks),
+            payments: last.take(LAST_PAYMENTS).cloned().collect(),
+            waiting: waiting.iter().map(row).collect(),
+            blocks: blocks.iter().rev().take(LAST_BLOCKS).cloned().collect(),
+            shell,
+            tip,
+            node,
+            difficulty,
+            supply,
+            pool,
+            fee,
+        };
+        written(&page, Caching::Never, FRESH)
+    }
+
+    async fn blocks(&self, from: Option<u64>) -> Result<Page, Problem> {
+        let (shell, context) = (self.shell("blocks"), &self.explorer.context);
+        let tip = shell.height;
+        let top = from.unwrap_or(tip).min(tip);
+        let first = top.saturating_sub(BLOCKS_ON_PAGE - 1);
+        let count = top - first + 1;
+        let recent = self.explorer.recent.blocks(context, first, count, BLOCKS_ON_PAGE as usize);
+        let mut blocks = self.ask("chain_getBlocks", recent).await?;
+        blocks.reverse();
+        let page = BlocksPage {
+            shell,
+            blocks,
+            newer: (top < tip).then(|| top.saturating_add(BLOCKS_ON_PAGE).min(tip)),
+            older: first.checked_sub(1),
+            now: cairn_common::clock::now().millis(),
+        };
+        written(&page, Caching::Never, FRESH)
+    }
+
+    async fn block(&self, block: BlockRef, number: u64) -> Result<Page, Problem> {
+        let (shell, context) = (self.shell("blocks"), self.explorer.context.clone());
+        let own = context.clone();
+        let found = async move { Ok(context.read(move |reader| find_block(reader, block)).await?) };
+        let found = self.ask("chain_getBlock", found).await?;
+        let (header, is_on_chain, body) = found.ok_or_else(|| crate::api::error::no_such_block(block))?;
+        let height = header.header().height;
+        let tip = Height::new(shell.height).max(height);
+        let body = match body {
+            Ok(block) => Ok(show_body(&own, &block, number).ok_or_else(|| no_page(number))?),
+            Err(why) => Err(why.to_owned()),
+        };
+        let page = BlockPage {
+            confirmations: if is_on_chain { confirmations(height, tip) } else { 0 },
+            subsidy: Money(if height.get() == 0 { Amount::ZERO } else { own.spec.subsidy(height) }),
+            header: own.show_header(&header),
+            shell,
+            body,
+        };
+        // By its height the same address may mean another block, on another network on the same port, too.
+        let caching = match block {
+            BlockRef::Id(_) if page.is_buried() && page.body.is_ok() => Caching::Forever,
+            _ => Caching::Revalidate,
+        };
+        written(&page, caching, FRESH_AT_TIP)
+    }
+
+    async fn payment(&self, txid: TxId) -> Result<Page, Problem> {
+        let (shell, context) = (self.shell(""), &self.explorer.context);
+        let found = match self.ask("chain_getTransaction", context.get_transaction(Text(txid))).await {
+            Ok(info) => {
+                let time = match info.block {
+                    Some(id) => {
+                        let header = context.get_header(BlockRef::Id(id));
+                        Some(self.ask("chain_getHeader", header).await?.time)
+                    }
+                    None => None,
+                };
+                Found::Here(Box::new(info), time)
+            }
+            Err(error) if code(&error) == Some(Code::TransactionNotFound) => {
+                Found::Gone(self.ask("tx_status", context.tx_status(Text(txid))).await?)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let status = match &found {
+            Found::Gone(status) if status.state == TxState::Unknown => 404,
+            Found::Here(..) | Found::Gone(_) => 200,
+        };
+        let is_mined = matches!(&found, Found::Here(info, _) if info.state == TxState::Mined);
+        let page = PaymentPage { shell, txid: Id::payment(txid), found };
+        let (caching, fresh) = match is_mined {
+            true if page.is_buried() => (Caching::Forever, FRESH_AT_TIP),
+            true => (Caching::Revalidate, FRESH_AT_TIP),
+            false => (Caching::Never, FRESH),
+        };
+        Ok(written(&page, caching, fresh)?.with_status(status))
+    }
+
+    async fn address(&self, address: String, before: Option<HistoryCursor>) -> Result<Page, Problem> {
+        let (shell, context) = (self.shell(""), &self.explorer.context);
+        let wrong = |error: ErrorObjectOwned| match code(&error) {
+            Some(Code::BadAddress) => Problem::not_found(format!(
+                "{} is no address of this network: {}",
+                route::shown(&address),
+                cairn_explorer::format::in_short(error.message()),
+            )),
+            _ => Problem::from(error),
+        };
+        let account = self.ask("state_getAccount", context.get_account(address.clone())).await.map_err(wrong)?;
+        let waiting = self.ask("mempool_ofSender", context.mempool_of_sender(address.clone())).await?;
+        let is_later = before.is_some();
+        let history = context.get_history(address.clone(), before.map(Text), Some(HISTORY_ON_PAGE));
+        let history = match self.ask("state_getHistory", history).await {
+            Ok(page) => History::Page(page),
+            Err(error) => match code(&error) {
+                Some(Code::IndexOff | Code::IndexBuilding | Code::Busy | Code::BlockNotFound | Code::TooFarBehind) => {
+                    History::None(sentence(error.message()))
+                }
+                _ => return Err(error.into()),
+            },
+        };
+        written(&AddressPage { shell, account, history, is_later, waiting }, Caching::Never, FRESH)
+    }
+
+    async fn pool(&self, after: Option<PoolCursor>) -> Result<Page, Problem> {
+        let (shell, context) = (self.shell("pool"), &self.explorer.context);
+        let info = self.ask("mempool_info", context.mempool_info()).await?;
+        let mut estimates = Vec::new();
+        for blocks in ESTIMATES {
+            estimates.push(self.ask("mempool_feeEstimate", context.fee_estimate(Some(blocks))).await?);
+        }
+        let is_later = after.is_some();
+        let content = context.mempool_content(after.map(Text), Some(POOL_ON_PAGE));
+        let content = self.ask("mempool_content", content).await?;
+        written(&PoolPage { shell, info, estimates, content, is_later }, Caching::Never, FRESH)
+    }
+
+    /// Leads to what somebody looks for.
+    async fn search(&self, text: &str) -> Result<Page, Problem> {
+        let context = &self.explorer.context;
+        let to = match wanted(text) {
+            Wanted::Nothing => return Err(Problem::not_found("Nothing was looked for.")),
+            Wanted::Height(height) => {
+                self.ask("chain_getHeader", context.get_header(BlockRef::Height(height))).await?;
+                format!("/block/{height}")
+            }
+            Wanted::Id(id) => self.search_id(&id).await?,
+            Wanted::File(asset) => format!("/web/{}", asset.path),
+            Wanted::Address(address) => {
+                let is_address = context.address(&address).is_ok();
+                if !is_address {
+                    let typed = route::shown(text);
+                    return Err(Problem::not_found(format!(
+                        "{typed} is neither a height nor the id of a block or payment, nor an address of this network."
+                    )));
+                }
+                format!("/address/{address}")
+            }
+        };
+        Ok(Page::redirect(to))
+    }
+
+    async fn search_id(&self, id: &str) -> Result<String, Problem> {
+        let context = &self.explorer.context;
+        if let Ok(block) = id.parse() {
+            match self.ask("chain_getHeader", context.get_header(BlockRef::Id(Text(block)))).await {
+                Ok(_) => return Ok(format!("/block/{id}")),
+                Err(error) if code(&error) == Some(Code::BlockNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let unknown = || Problem::not_found(format!("This node knows neither a block nor a payment with the id {id}."));
+        let txid: TxId = id.parse().map_err(|_| unknown())?;
+        match self.ask("tx_status", context.tx_status(Text(txid))).await?.state {
+            TxState::Unknown => Err(unknown()),
+            _ => Ok(format!("/tx/{id}")),
+        }
+    }
+}
+
+fn no_page(number: u64) -> Problem {
+    Problem::not_found(format!("This block has no page {number} of payments."))
+}
+
+/// The work of the last blocks, block 0 aside, which nobody mined.
+fn work_of(blocks: &[BlockSummary]) -> Series {
+    let mined: Vec<&BlockSummary> = blocks.iter().filter(|block| block.height > 0).collect();
+    let first = mined.first().map_or(0, |block| block.height);
+    Series { first, values: mined.iter().map(|block| block.work).collect() }
+}
+
+/// The fees of the last blocks in a row whose payments are known.
+fn fees_of(blocks: &[BlockSummary]) -> Series {
+    let known = blocks.iter().rev().map_while(|block| Some((block.height, block.body.as_ref()?.fee_rate)));
+    let mut known: Vec<(u64, f64)> = known.filter(|(height, _)| *height > 0).collect();
+    known.reverse();
+    let first = known.first().map_or(0, |(height, _)| *height);
+    Series { first, values: known.into_iter().map(|(_, rate)| rate).collect() }
+}
+
+/// A header, whether it is on the followed chain, and the whole block, or why it is not there.
+type FoundBlock = (LinkedHeader, bool, Result<Block, &'static str>);
+
+fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<FoundBlock>, StoreError> {
+    let Some(header) = lookup::find_header(reader, block)? else { return Ok(None) };
+    let height = header.header().height;
+    let is_on_chain = reader.header_at(height)?.is_some_and(|found| found.id() == header.id());
+    let body = match reader.expect_kept(height) {
+        Err(StoreError::Pruned { .. }) => {
+            Err("This node has pruned the payments of this block: it keeps those of later blocks alone.")
+        }
+        Err(failure) => return Err(failure),
+        Ok(()) => match reader.block(&header.id())? {
+            Some(stored) => Ok(stored.block),
+            None => Err("This node has not fetched the payments of this block yet."),
+        },
+    };
+    Ok(Some((header, is_on_chain, body)))
+}
+
+/// A page of a block's payments; none when it has no such page.
+fn show_body(context: &crate::api::context::Context, block: &Block, page: u64) -> Option<BlockBody> {
+    let (count, height, time) = (block.body.iter().len(), block.header.height.get(), block.header.time.millis());
+    let before = usize::try_from((page - 1).checked_mul(PAYMENTS_ON_PAGE)?).ok()?;
+    if page > 1 && before >= count {
+        return None;
+    }
+    let fees = block.body.iter().fold(0_u64, |sum, transaction| sum.saturating_add(transaction.body.fee.pebbles()));
+    let row =
+        |transaction| PaymentRow::new(&TransactionJson::new(transaction, context.prefix())).at(Some(height), time);
+    Some(BlockBody {
+        size: block.size() as u64,
+        count: count as u64,
+        fees: Money(Amount::from_pebbles(fees).unwrap_or(Amount::MAX)),
+        payments: block.body.iter().skip(before).take(PAYMENTS_ON_PAGE as usize).map(row).collect(),
+        page,
+    })
+}
