@@ -261,32 +261,43 @@ fn allocate(allocations: &[(Address, Amount)]) -> Result<Vec<Leaf>, NotLoaded> {
     Ok(leaves)
 }
 
-/// `T("cairn/chain", params)`: the parent of block 0, so that its id binds every rule.
-fn params_hash(params: &ChainParams) -> Hash {
-    Tag::CHAIN.hash_with(|put| {
-        for text in [params.name.as_str(), params.prefix.as_str()] {
+impl ChainParams {
+    /// Their encoding: what the id of block 0 binds.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.put(&mut |part| bytes.extend_from_slice(part));
+        bytes
+    }
+
+    fn put(&self, put: &mut dyn FnMut(&[u8])) {
+        for text in [self.name.as_str(), self.prefix.as_str()] {
             put(&(text.len() as u64).to_le_bytes());
             put(text.as_bytes());
         }
         for number in [
-            params.interval_ms,
-            params.half_life_ms,
-            params.max_future_ms,
-            params.max_block_bytes,
-            params.max_new_accounts,
-            params.account_price.pebbles(),
-            params.subsidy.pebbles(),
-            params.halving,
-            params.genesis_time.millis(),
+            self.interval_ms,
+            self.half_life_ms,
+            self.max_future_ms,
+            self.max_block_bytes,
+            self.max_new_accounts,
+            self.account_price.pebbles(),
+            self.subsidy.pebbles(),
+            self.halving,
+            self.genesis_time.millis(),
         ] {
             put(&number.to_le_bytes());
         }
-        put(&params.pow_limit.bits().to_le_bytes());
-        put(&params.genesis_target.bits().to_le_bytes());
-        put(&(params.allocations.len() as u64).to_le_bytes());
-        for (address, amount) in &params.allocations {
+        put(&self.pow_limit.bits().to_le_bytes());
+        put(&self.genesis_target.bits().to_le_bytes());
+        put(&(self.allocations.len() as u64).to_le_bytes());
+        for (address, amount) in &self.allocations {
             put(address.as_bytes());
             put(&amount.pebbles().to_le_bytes());
         }
-    })
+    }
+}
+
+/// `T("cairn/chain", params)`: the parent of block 0, so that its id binds every rule.
+fn params_hash(params: &ChainParams) -> Hash {
+    Tag::CHAIN.hash_with(|put| params.put(put))
 }

@@ -78,6 +78,13 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
+    /// Its encoding, as it is hashed into the rules' id.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.put(&mut |part| bytes.extend_from_slice(part));
+        bytes
+    }
+
     fn put(&self, put: &mut dyn FnMut(&[u8])) {
         put(&self.height.get().to_le_bytes());
         let number = |value: Option<u64>| value.map_or_else(Vec::new, |value| value.to_le_bytes().to_vec());

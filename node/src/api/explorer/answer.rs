@@ -72,6 +72,12 @@ impl Page {
         Self { status, body, kind, caching, etag, fresh, location: None }
     }
 
+    /// A file of JSON that changes with the node's configuration alone.
+    pub fn json(text: String) -> Self {
+        let page = Self::new(200, text, Caching::Revalidate, Duration::ZERO);
+        Self { kind: "application/json", ..page }
+    }
+
     /// A file that pages load.
     pub fn file(asset: &'static cairn_explorer::assets::Asset, is_named_by_hash: bool) -> Self {
         let caching = if is_named_by_hash { Caching::Forever } else { Caching::Revalidate };

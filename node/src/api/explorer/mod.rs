@@ -32,9 +32,12 @@ use jsonrpsee::server::{HttpRequest, HttpResponse};
 use jsonrpsee::types::ErrorObjectOwned;
 use network::Neighbours;
 use recent::Recent;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Where the light client in the page reads what it has to know of the network.
+const NETWORK_FILE: &str = "/web/network.json";
 /// How long a page that changes is shown again as it was written: nobody sees the difference, and many who ask at once
 /// are answered from one look.
 const FRESH: Duration = Duration::from_secs(1);
@@ -173,6 +176,9 @@ impl Explorer {
 
     async fn answer(&self, path: &str, query: Option<&str>, caller: &Caller) -> Result<Arc<Page>, Problem> {
         self.policy.charge(caller)?;
+        if path == NETWORK_FILE {
+            return Ok(Arc::new(self.network_file()));
+        }
         let route = Route::parse(path, query)?;
         let (tip, key, now) = (self.context.handles.chain.tip().id, route.path(), Instant::now());
         if let Some(page) = key.as_ref().and_then(|key| self.kept.get(key, tip, now)) {
@@ -183,6 +189,14 @@ impl Explorer {
             self.kept.put(key, tip, now, Arc::clone(&page));
         }
         Ok(page)
+    }
+
+    /// What the light client in the page has to know of the network; the genesis id proves the parameters.
+    fn network_file(&self) -> Page {
+        let spec = &self.context.spec;
+        let upgrades: Vec<u8> = spec.schedule().upgrades().iter().flat_map(|upgrade| upgrade.to_bytes()).collect();
+        let file = json!({ "params": hex::encode(spec.params().to_bytes()), "upgrades": hex::encode(upgrades) });
+        Page::json(format!("{file}\n"))
     }
 
     fn shell(&self, part: &'static str) -> Shell {

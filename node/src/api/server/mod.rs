@@ -1,5 +1,6 @@
 //! The server: connections, TLS, and the way of a request to the method or page it asks for.
 
+mod compression;
 pub mod connections;
 pub mod http;
 pub mod slow_client;
@@ -200,6 +201,7 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
     // A stranger's connection ends with its answer: one valid request would else hold a permit for as long as it may be
     // idle.
     let is_stranger = caller.is_err();
+    let is_compressed = compression::is_accepted(&request);
     let mut response = match (state.config.check(&request, local, is_open), page, caller) {
         (Err(refusal), ..) => refuse(state, refusal, address),
         _ if named.is_some() && request.method().as_str() == "OPTIONS" => http::preflight(),
@@ -209,10 +211,13 @@ async fn answer(state: &ServerState, request: HttpRequest, remote: Remote, stop:
         (Ok(()), Some(page), Ok(_)) => endpoint(state, page).await,
         (Ok(()), None, Ok(caller)) => call(state, request, caller, stop).await,
     };
+    if is_compressed {
+        response = compression::compress(response).await;
+    }
     if let Some(origin) = named.and_then(|origin| origin.parse().ok()) {
         response.headers_mut().insert("access-control-allow-origin", origin);
         // Keeps caches from giving one page's answer to another.
-        http::set(&mut response, "vary", "origin");
+        response.headers_mut().append("vary", "origin".parse().expect("a header's value"));
     }
     if is_stranger {
         http::set(&mut response, "connection", "close");
