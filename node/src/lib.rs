@@ -46,6 +46,7 @@
 //! | [`miner`] | templates and nonces |
 //! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`history`] | blocks below the snapshot that a chain began with, executed aside |
+//! | [`stretches`] | what nodes that prune keep of history, so that it is not lost |
 //! | [`api`] | JSON-RPC |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`config`] | the settings |
@@ -92,6 +93,7 @@ mod miner;
 mod node;
 mod repair;
 mod rpc_client;
+mod stretches;
 mod system;
 
 pub use cli::{Cli, Hints};

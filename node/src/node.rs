@@ -2,6 +2,7 @@
 
 use crate::api::{self, ApiError, Services};
 use crate::history::{self, HistoryHandle, HistoryParts};
+use crate::stretches::{self, StretchParts};
 use crate::system::data_dir::{DataDir, DataDirError};
 use crate::system::disk_budget::{self, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
@@ -209,7 +210,8 @@ async fn start_parts(
     limits.judge_disk(&disk_budget::measure(&limits))?;
     let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
-    let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
+    let storage = stretches::drawn(settings.storage, data_dir)?;
+    let chain = open_chain(spec.clone(), data_dir.database(), storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
     let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
@@ -240,10 +242,10 @@ async fn start_parts(
 
     let parts = HistoryParts {
         rules,
-        options: settings.storage,
+        options: storage,
         chain: chain.clone(),
         network: network.clone(),
-        events: fork,
+        events: fork.clone(),
         budget: budget.clone(),
         directory: data_dir.history(),
     };
@@ -251,6 +253,15 @@ async fn start_parts(
         history::remove(&parts.directory);
     }
     let history = executes_history.then(|| execute_history(parts, tasks));
+
+    if storage.keep_blocks.is_some() || budget.max_bytes.is_some() {
+        let (switch, shutdown) = tasks::shutdown();
+        let (chain, network) = (chain.clone(), network.clone());
+        let interval = Duration::from_millis(spec.params().interval_ms);
+        let (sync, budget) = (sync.clone(), budget.clone());
+        let parts = StretchParts { chain, network, sync, events: fork, budget, interval };
+        tasks.adopt("stretches", switch.throw(), stretches::spawn(parts, shutdown));
+    }
 
     let (switch, shutdown) = tasks::shutdown();
     let (miner, task) =
