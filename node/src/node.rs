@@ -255,12 +255,9 @@ async fn start_parts(
     let history = executes_history.then(|| execute_history(parts, tasks));
 
     if storage.keep_blocks.is_some() || budget.max_bytes.is_some() {
-        let (switch, shutdown) = tasks::shutdown();
-        let (chain, network) = (chain.clone(), network.clone());
-        let interval = Duration::from_millis(spec.params().interval_ms);
-        let (sync, budget) = (sync.clone(), budget.clone());
-        let parts = StretchParts { chain, network, sync, events: fork, budget, interval };
-        tasks.adopt("stretches", switch.throw(), stretches::spawn(parts, shutdown));
+        let (chain, network, interval) = (chain.clone(), network.clone(), spec.params().interval_ms);
+        let (sync, budget, interval) = (sync.clone(), budget.clone(), Duration::from_millis(interval));
+        keep_stretches(StretchParts { chain, network, sync, events: fork, budget, interval }, tasks);
     }
 
     let (switch, shutdown) = tasks::shutdown();
@@ -295,6 +292,12 @@ fn execute_history(parts: HistoryParts, tasks: &mut Tasks) -> HistoryHandle {
     let (history, task) = history::spawn(parts, shutdown);
     tasks.adopt("history", switch.throw(), task);
     history
+}
+
+/// Looks for stretches of history that few hold.
+fn keep_stretches(parts: StretchParts, tasks: &mut Tasks) {
+    let (switch, shutdown) = tasks::shutdown();
+    tasks.adopt("stretches", switch.throw(), stretches::spawn(parts, shutdown));
 }
 
 /// The socket of the node's own tools. Where the file system has none, they ask at the port, with a token.

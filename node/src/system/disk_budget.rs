@@ -310,6 +310,12 @@ async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_chain::HeaderOutcome;
+    use cairn_chain::store::{DbOptions, StretchOptions};
+    use cairn_chain::verdict::{Origin, PeerNumber};
+    use cairn_ledger::testing::{easy_network, genesis_state, mine};
+    use cairn_ledger::validate::ChainContext;
+    use std::sync::Arc;
 
     const MIB: u64 = 1 << 20;
 
@@ -340,6 +346,48 @@ mod tests {
         let bounded = limits(Some(800 * MIB));
         assert_eq!((bounded.excess(700 * MIB), bounded.excess(701 * MIB)), (None, Some(101 * MIB)));
         assert_eq!(limits(None).excess(u64::MAX), None);
+    }
+
+    #[test]
+    fn what_can_be_done_without_is_taken_in_only_far_below_what_makes_blocks_be_pruned() {
+        let (sender, usage) = watch::channel(Usage::default());
+        let handle = |max_bytes| BudgetHandle { usage: usage.clone(), max_bytes, reserve_bytes: 128 * MIB };
+        assert!(!handle(None).has_room_for(0), "nothing was measured yet");
+        sender.send_replace(Usage { used_bytes: 500 * MIB, free_bytes: 1_000 * MIB, ..Usage::default() });
+        let (bounded, free) = (handle(Some(800 * MIB)), handle(None));
+        assert_eq!((bounded.has_room_for(100 * MIB), bounded.has_room_for(101 * MIB)), (true, false));
+        assert_eq!((free.has_room_for(488 * MIB), free.has_room_for(489 * MIB)), (true, false), "four reserves stay");
+    }
+
+    /// As long as it frees anything, pruning goes on, so that what is kept in stretches never makes the data too large.
+    #[tokio::test]
+    async fn the_last_blocks_stay_and_stretches_go_where_both_do_not_fit() {
+        for stretch in [100, 400] {
+            let (spec, directory) = (Arc::new(easy_network()), tempfile::tempdir().expect("a directory"));
+            let drawing = |node| StretchOptions { blocks: stretch, keep: 1, node: [node; 32] };
+            let first = |options: &StretchOptions| options.score(0) > options.score(1);
+            let stretches = (0..=u8::MAX).map(drawing).find(first).expect("half of them");
+            let options = DbOptions { stretches, ..DbOptions::default() };
+            let (chain, _writer) = cairn_chain::spawn(spec.clone(), directory.path(), options).expect("a chain");
+            let (mut parent, mut state) = (ChainContext::genesis(&spec), genesis_state(&spec));
+            for _ in 0..LEAST_KEPT + 400 {
+                let block = mine(&spec, &parent, &state, Vec::new());
+                parent = state.follow(&spec, &parent, block.clone());
+                let linked =
+                    chain.link_headers(Origin::Peer(PeerNumber(1)), vec![block.header]).await.expect("an answer");
+                let Some(HeaderOutcome::Linked(linked)) = linked.into_iter().next() else { panic!("not linked") };
+                chain.import(linked, block.body).await.expect("an import").outcome().await.expect("an outcome");
+            }
+            let kept = || chain.reader().kept();
+            let mut steps = Vec::new();
+            while prune(&chain, u64::MAX).await.expect("a prune") {
+                assert_eq!(kept().lowest().get(), 401, "the last blocks stay");
+                steps.push(kept().stretches().len());
+            }
+            // One that takes less than they do goes once nothing else is left.
+            assert_eq!(steps, if stretch == 100 { vec![1, 0] } else { vec![0] });
+            assert_eq!(kept().stretches(), []);
+        }
     }
 
     #[test]
