@@ -22,7 +22,8 @@
 //! 1. What is kept was checked against headers of the followed chain; nobody's word is taken for it.
 //! 2. What was fetched stays until the operator wants less or its room is needed, so nobody makes a node fetch for ever:
 //!    whatever others claim, it fetches as many stretches as it keeps.
-//! 3. A crash costs at most the last batch: how far a stretch is stands beside it.
+//! 3. Nothing is fetched that the chain has no place for: neither where places are taken, nor once stretches were given up.
+//! 4. A crash costs at most the last batch: how far a stretch is stands beside it.
 
 use crate::node::NodeError;
 use crate::system::{data_dir::DataDir, disk_budget::BudgetHandle};
@@ -214,6 +215,7 @@ impl Keeper {
         let fetched: Vec<&Stretch> = kept.stretches().iter().filter(|stretch| !stretch.is_drawn).collect();
         let has_place =
             fetched.len() + 1 < options.keep || fetched.iter().any(|stretch| !options.is_whole(stretch, kept.lowest()));
+        let has_place = has_place && !self.reader().gave_up_stretches();
         if kept.lowest() == Height::GENESIS || !has_place || self.parts.sync.status().phase != SyncPhase::CaughtUp {
             return Ok(false);
         }

@@ -178,6 +178,11 @@ impl Reader {
         &self.stretches
     }
 
+    /// Whether stretches were given up for want of room: none is kept until the next start.
+    pub fn gave_up_stretches(&self) -> bool {
+        self.store().gave_up_stretches()
+    }
+
     /// Which bodies are here.
     pub fn kept(&self) -> Arc<Kept> {
         self.store().kept()

@@ -13,6 +13,7 @@ use super::schema::{
 use super::stretches::{MAX_STRETCHES, Stretch, StretchList, StretchOptions};
 use super::{Batch, ChainStore, Durability, StoreError};
 use cairn_ledger::{Body, Height, LinkedHeader, block::block_size};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, sync::Arc};
 use tokio::sync::watch;
 
@@ -88,6 +89,8 @@ pub struct LowestBody(Arc<Views>);
 struct Views {
     for_readers: watch::Sender<Arc<Kept>>,
     for_compactions: watch::Sender<Arc<Kept>>,
+    /// The room of stretches was needed: none is kept any more.
+    gave_up_stretches: AtomicBool,
 }
 
 impl LowestBody {
@@ -205,11 +208,17 @@ impl ChainStore {
         Ok(true)
     }
 
+    /// Whether all stretches were given up since the store was opened: then nobody is to fetch more.
+    pub fn gave_up_stretches(&self) -> bool {
+        self.lowest.0.gave_up_stretches.load(Ordering::Relaxed)
+    }
+
     /// Prunes all stretches; whether there were any.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub fn drop_stretches(&self) -> Result<bool, StoreError> {
+        self.lowest.0.gave_up_stretches.store(true, Ordering::Relaxed);
         let kept = self.kept();
         if kept.stretches.is_empty() {
             return Ok(false);

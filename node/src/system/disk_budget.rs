@@ -380,6 +380,7 @@ mod tests {
             }
             let kept = || chain.reader().kept();
             let mut steps = Vec::new();
+            assert!(!chain.reader().gave_up_stretches());
             while prune(&chain, u64::MAX).await.expect("a prune") {
                 assert_eq!(kept().lowest().get(), 401, "the last blocks stay");
                 steps.push(kept().stretches().len());
@@ -387,6 +388,7 @@ mod tests {
             // One that takes less than they do goes once nothing else is left.
             assert_eq!(steps, if stretch == 100 { vec![1, 0] } else { vec![0] });
             assert_eq!(kept().stretches(), []);
+            assert!(chain.reader().gave_up_stretches(), "and nobody fetches others");
         }
     }
 
