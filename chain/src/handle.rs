@@ -95,7 +95,7 @@ fn start(
     let handle = ChainHandle {
         mailbox,
         precheck,
-        reader: Reader { spec, view: views.store, snapshots: views.snapshots, mender },
+        reader: Reader { spec, view: views.store, snapshots: views.snapshots, mender, stretches: options.stretches },
         tip,
         ahead,
         events,
@@ -296,6 +296,24 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
         self.ask(move |actor| actor.writer.healing(|writer| writer.prune(below))).await
+    }
+
+    /// Gives up all stretches below the lowest body, and keeps none from now on: their room is needed. Whether there were
+    /// any.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn drop_stretches(&self) -> Result<bool, Stopped> {
+        self.ask(|actor| actor.writer.drop_stretches()).await
+    }
+
+    /// Takes in the next bodies of a stretch below the lowest body, each checked to be its header's; whether there is a place
+    /// for it, and they are the next.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn keep_more(&self, number: u64, blocks: Vec<(LinkedHeader, Body)>) -> Result<bool, Stopped> {
+        self.ask(move |actor| actor.writer.keep_more(number, &blocks)).await
     }
 
     /// Gives up all snapshots, and makes no more: their room is needed. Whether there were any.

@@ -22,6 +22,7 @@ mod pruning;
 mod reorganisations;
 mod snapshots;
 mod start;
+mod stretches;
 
 const PEER: Origin = Origin::Peer(PeerNumber(1));
 

@@ -68,6 +68,14 @@ pub struct Defaults {
     /// At heights that this divides nodes make snapshots of the accounts for those who join: the same on all nodes.
     #[serde(default = "default_snapshot_every")]
     pub snapshot_every: NonZeroU64,
+    /// Blocks in a stretch of history, of which nodes that prune keep some: the same on all nodes.
+    #[serde(default = "default_stretch_blocks")]
+    pub stretch_blocks: NonZeroU64,
+}
+
+/// On the main network, a day and a half.
+fn default_stretch_blocks() -> NonZeroU64 {
+    const { NonZeroU64::new(4_096).expect("not zero") }
 }
 
 /// A day of the main network.

@@ -299,6 +299,8 @@ pub enum SwarmAction {
     StopProviding(Resource),
     /// Remember who provides snapshots under these state roots, and no others.
     KnowSnapshots(Vec<Hash>),
+    /// Remember who provides so many stretches of so many blocks, the first ones, and no others.
+    KnowStretches { blocks: u64, count: u64 },
     /// Ask the DHT who provides something.
     FindProviders { search: SearchNumber, resource: Resource },
     /// Register with a rendezvous point.

@@ -180,7 +180,7 @@ pub mod wire;
 
 pub use admissible::{NotAdmissible, check_admitted, check_external, check_peers, check_psk, listen_address};
 pub use config::{DiscoveryConfig, NetworkConfig, NetworkFiles, ReachConfig};
-pub use discovery::resource::{Kind, UnknownKind};
+pub use discovery::resource::{Kind, UnknownKind, stretch_hash};
 pub use gossip::losses::Losses;
 pub use handle::{
     AdmitError, BanError, BanInfo, FindError, InHand, NetworkEvent, NetworkHandle, NetworkInfo, PeerInfo, PeerKind,
@@ -191,7 +191,7 @@ pub use outbound::persistent::{OtherKey, TargetError};
 pub use peers::bans::NotBannable;
 pub use peers::other_rules::OtherRules;
 pub use peers::traffic::ProtocolBytes;
-pub use start::{NetworkError, NetworkParts, RunningNetwork, spawn, spawn_over};
+pub use start::{NetworkError, NetworkParts, RunningNetwork, own_id, spawn, spawn_over};
 pub use swarm::behaviour::SetupError;
 pub use swarm::identity::IdentityError;
 pub use wire::PeerStatus;

@@ -97,6 +97,14 @@ pub struct NetworkParts {
 /// The running network: the way to ask it, what it tells sync, and its end.
 pub type RunningNetwork = (NetworkHandle, mpsc::Receiver<NetworkEvent>, JoinHandle<Result<(), TaskError>>);
 
+/// Who the node with the key in this file is, as bytes that are its alone; the key is made where there is none.
+///
+/// # Errors
+/// A file that cannot be read, written or understood.
+pub fn own_id(node_key: &Path) -> Result<Vec<u8>, NetworkError> {
+    Ok(identity::load_or_create(node_key)?.public().to_peer_id().to_bytes())
+}
+
 /// Joins the network: listens, and starts the task that does the rest.
 ///
 /// # Errors
@@ -177,6 +185,7 @@ fn start<T: Transport>(
         upload_target,
         recent_blocks: recent_blocks.clone(),
         lowest_body: chain.reader().watch_lowest_body(),
+        stretches: *chain.reader().stretches(),
         snapshot_every: chain.reader().snapshot_every(),
     };
     let turns = Arc::new(Semaphore::new(judge::TURNS));

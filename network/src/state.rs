@@ -24,7 +24,7 @@ use crate::{
     snapshots::SnapshotWatch,
 };
 use cairn_chain::Misbehaviour;
-use cairn_chain::store::LowestBody;
+use cairn_chain::store::{LowestBody, StretchOptions};
 use cairn_ledger::chain_spec::ChainSpec;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub(crate) struct Setup {
     pub(crate) upload_target: UploadTarget,
     pub(crate) recent_blocks: RecentBlocks,
     pub(crate) lowest_body: LowestBody,
+    /// How history is divided.
+    pub(crate) stretches: StretchOptions,
     /// At heights that this divides nodes may hold snapshots.
     pub(crate) snapshot_every: u64,
 }
@@ -75,6 +77,9 @@ pub(crate) struct NetworkState {
     requests: RequestQueue,
     pool_rounds: PoolRounds,
     snapshots: SnapshotWatch,
+    stretches: StretchOptions,
+    /// Of how many stretches the DHT was told to remember providers.
+    known_stretches: u64,
     persistence: Persistence,
     backlog: Backlog,
 }
@@ -82,8 +87,8 @@ pub(crate) struct NetworkState {
 impl NetworkState {
     /// At its beginning.
     pub(crate) fn new(setup: Setup, now: Instant) -> Self {
-        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, lowest_body, snapshot_every } =
-            setup;
+        let Setup { own, spec, config, files, access, book, upload_target, recent_blocks, .. } = setup;
+        let Setup { lowest_body, stretches, snapshot_every, .. } = setup;
         Self {
             own,
             peers: PeerTable::default(),
@@ -99,6 +104,8 @@ impl NetworkState {
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
             snapshots: SnapshotWatch::new(snapshot_every, now),
+            stretches,
+            known_stretches: 0,
             persistence: Persistence::new(config.max_memory_mib, now),
             backlog: Backlog::default(),
             spec,

@@ -39,6 +39,7 @@ pub(crate) fn status(spec: &ChainSpec, clock: Timestamp) -> PeerStatus {
         snapshots: BoundedVec::default(),
         rules_id: spec.schedule().id(),
         upgrades: BoundedVec::default(),
+        stretches: BoundedVec::default(),
     }
 }
 

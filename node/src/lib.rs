@@ -46,6 +46,7 @@
 //! | [`miner`] | templates and nonces |
 //! | [`health`] | what is wrong with a node, judged in one place |
 //! | [`history`] | blocks below the snapshot that a chain began with, executed aside |
+//! | [`stretches`] | what nodes that prune keep of history, so that it is not lost |
 //! | [`api`] | JSON-RPC, and the pages of the explorer |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`config`] | the settings |
@@ -93,6 +94,7 @@ mod node;
 mod others;
 mod repair;
 mod rpc_client;
+mod stretches;
 mod system;
 
 pub use cli::{Cli, Hints};

@@ -3,6 +3,7 @@
 use crate::api::{self, ApiError, Services};
 use crate::history::{self, HistoryHandle, HistoryParts};
 use crate::others;
+use crate::stretches::{self, StretchParts};
 use crate::system::data_dir::{self, DataDir, DataDirError};
 use crate::system::disk_budget::{self, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
@@ -230,7 +231,8 @@ async fn start_parts(
     limits.judge_disk(&disk_budget::measure(&limits))?;
     let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
-    let chain = open_chain(spec.clone(), data_dir.database(), settings.storage, tasks).await?;
+    let storage = stretches::drawn(settings.storage, data_dir)?;
+    let chain = open_chain(spec.clone(), data_dir.database(), storage, tasks).await?;
 
     let (switch, shutdown) = tasks::shutdown();
     let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
@@ -266,10 +268,10 @@ async fn start_parts(
 
     let parts = HistoryParts {
         rules,
-        options: settings.storage,
+        options: storage,
         chain: chain.clone(),
         network: network.clone(),
-        events: fork,
+        events: fork.clone(),
         budget: budget.clone(),
         directory: data_dir.history(),
     };
@@ -277,6 +279,12 @@ async fn start_parts(
         history::remove(&parts.directory);
     }
     let history = executes_history.then(|| execute_history(parts, tasks));
+
+    if storage.keep_blocks.is_some() || budget.max_bytes.is_some() {
+        let (chain, network, interval) = (chain.clone(), network.clone(), spec.params().interval_ms);
+        let (sync, budget, interval) = (sync.clone(), budget.clone(), Duration::from_millis(interval));
+        keep_stretches(StretchParts { chain, network, sync, events: fork, budget, interval }, tasks);
+    }
 
     let (switch, shutdown) = tasks::shutdown();
     let (miner, task) =
@@ -310,6 +318,12 @@ fn execute_history(parts: HistoryParts, tasks: &mut Tasks) -> HistoryHandle {
     let (history, task) = history::spawn(parts, shutdown);
     tasks.adopt("history", switch.throw(), task);
     history
+}
+
+/// Looks for stretches of history that few hold.
+fn keep_stretches(parts: StretchParts, tasks: &mut Tasks) {
+    let (switch, shutdown) = tasks::shutdown();
+    tasks.adopt("stretches", switch.throw(), stretches::spawn(parts, shutdown));
 }
 
 /// The socket of the node's own tools. Where the file system has none, they ask at the port, with a token.

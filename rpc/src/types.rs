@@ -15,7 +15,7 @@ pub use net::{BanJson, LossesJson, NetInfo, PeerJson, ProviderJson, TrafficJson}
 pub use pool::{FeeEstimateJson, PoolCursor, PoolCursorError, PoolEntry, PoolPage, TxCheck};
 pub use rules::{RulesJson, UpgradeJson};
 pub use spans::{AddressMove, BlockPage, ChainMove, DifficultyJson, HeaderPage, Place, Supply, TransactionPage};
-pub use usage::{BackupInfo, MemoryInfo, Room, SnapshotJson, StorageInfo, TableSize, Trust, UploadInfo};
+pub use usage::{BackupInfo, MemoryInfo, Room, SnapshotJson, StorageInfo, StretchJson, TableSize, Trust, UploadInfo};
 pub use work::{FoundBlock, WorkJson};
 
 use crate::text::{HexBytes, Pebbles, Text};
@@ -407,6 +407,8 @@ pub struct NodeInfo {
     pub max_memory_bytes: Option<u64>,
     /// The lowest block, but for block 0, whose transactions it keeps; 0 while it keeps those of all.
     pub lowest_body: u64,
+    /// The stretches of history below it whose transactions it keeps, too, so that all nodes together keep all.
+    pub stretches: Vec<StretchJson>,
     /// Whether it has executed all blocks itself.
     pub trust: Trust,
     /// The block whose accounts it began with, if that was not block 0.

@@ -1,9 +1,10 @@
 //! A network for one test: a file like those in `genesis/`, with the ledger's easy test numbers.
 
-use cairn_genesis::Network;
+use cairn_genesis::{Defaults, Network};
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
 use cairn_ledger::{testing, units::Timestamp};
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -70,12 +71,25 @@ impl TestNetwork {
     /// # Panics
     /// The system refuses a temporary file.
     pub fn with_snapshots(&self, every: u64) -> Self {
+        self.with_default("snapshot_every", every)
+    }
+
+    /// The same network, whose history is divided into stretches of so many blocks, in a file of its own.
+    ///
+    /// # Panics
+    /// The system refuses a temporary file.
+    pub fn with_stretches(&self, blocks: u64) -> Self {
+        self.with_default("stretch_blocks", blocks)
+    }
+
+    fn with_default(&self, key: &str, value: u64) -> Self {
         let text = fs::read_to_string(self.file()).expect("the file is there");
-        let text = text.replacen("[defaults]\n", &format!("[defaults]\nsnapshot_every = {every}\n"), 1);
+        let text = text.replacen("[defaults]\n", &format!("[defaults]\n{key} = {value}\n"), 1);
         let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
         fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
         let network = Network::parse(&text).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(network.defaults.snapshot_every.get(), every);
+        let Defaults { snapshot_every, stretch_blocks, .. } = network.defaults;
+        assert!([snapshot_every, stretch_blocks].map(NonZeroU64::get).contains(&value), "{key} is one of them");
         Self { directory, spec: network.spec }
     }
 

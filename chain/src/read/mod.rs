@@ -11,7 +11,9 @@ pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched}
 pub use proofs::{ProvenTip, UnknownBlock};
 
 use crate::snapshot::{SnapshotInfo, Snapshots};
-use crate::store::{Backup, BackupError, ChainStore, DbUsage, LowestBody, StoreError, StoredBlock};
+use crate::store::{
+    Backup, BackupError, ChainStore, DbUsage, Kept, LowestBody, StoreError, StoredBlock, StretchOptions,
+};
 use crate::writer::Message;
 use cairn_common::{mailbox::Handle, runtime};
 use cairn_ledger::{
@@ -51,6 +53,7 @@ pub struct Reader {
     /// The chain as it is or, while a long reorganisation is under way, as it was before.
     pub(crate) view: watch::Receiver<Arc<ChainStore>>,
     pub(crate) snapshots: Snapshots,
+    pub(crate) stretches: StretchOptions,
     pub(crate) mender: Mender,
 }
 
@@ -225,7 +228,22 @@ impl Reader {
         self.store().expect_kept(height)
     }
 
-    /// The height of the lowest block that was not pruned, but for block 0; 0 as long as none was.
+    /// How history is divided into stretches, and how many of them are kept.
+    pub fn stretches(&self) -> &StretchOptions {
+        &self.stretches
+    }
+
+    /// Whether stretches were given up for want of room: none is kept until the next start.
+    pub fn gave_up_stretches(&self) -> bool {
+        self.store().gave_up_stretches()
+    }
+
+    /// Which bodies are here.
+    pub fn kept(&self) -> Arc<Kept> {
+        self.store().kept()
+    }
+
+    /// The height of the lowest block that was not pruned, but for block 0 and stretches; 0 as long as none was.
     pub fn lowest_body(&self) -> Height {
         self.store().lowest_body()
     }

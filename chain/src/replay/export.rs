@@ -57,7 +57,7 @@ pub fn export(
     }
     let (from, up_to) = range(export, last.map(|(height, _)| height), tip)?;
     if from <= up_to {
-        store.expect_kept(Height::new(from))?;
+        store.expect_all_kept(Height::new(from), Height::new(up_to))?;
     }
     let total = up_to.saturating_add(1).saturating_sub(from);
     for (block, done) in stored_blocks(store, from, up_to).zip(1..) {

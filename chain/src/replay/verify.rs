@@ -92,7 +92,7 @@ pub async fn verify(
     let tip = stored.expect_header(&stored.tip()?)?;
     let height = tip.header().height;
     // Accounts are compared with what all blocks make of them.
-    stored.expect_kept(Height::new(1))?;
+    stored.expect_whole(Height::new(1))?;
     let directory = scratch_in(scratch)?;
     // What is compared needs no index.
     let options = DbOptions { address_index: false, ..options };

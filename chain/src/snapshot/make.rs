@@ -228,7 +228,7 @@ fn begin(store: &ChainStore, height: Height, tip: Height) -> Result<Option<Makin
     let from = store.frozen();
     let mut changed = Changed::default();
     for height in (height.get() + 1..=tip.get()).rev().map(Height::new) {
-        if !from.is_kept(height) || changed.0.len() > MAX_CHANGED {
+        if !from.is_whole(height) || changed.0.len() > MAX_CHANGED {
             tracing::info!(
                 target: "cairn::chain",
                 height = header.header().height.get(),

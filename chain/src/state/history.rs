@@ -155,7 +155,7 @@ fn last_records(source: Source<'_>, tip: &ChainContext) -> Result<Vec<(BlockId, 
     let mut at = source.store.expect_header(&tip.id())?;
     // Below the accounts of a snapshot nothing can be taken back.
     while at.header().height.get() > 0
-        && source.store.is_kept(at.header().height)
+        && source.store.is_whole(at.header().height)
         && (records.len() < KEPT_AT_LEAST || (records.len() < KEPT_STATES && nodes < KEPT_NODES))
     {
         let (undo, parent) = (source.store.undo(&at)?, at.header().parent);

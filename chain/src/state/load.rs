@@ -229,7 +229,7 @@ fn touched_since(
 ) -> Result<Option<HashMap<u64, Amount>>, StoreError> {
     let Some(from) = store.connected(&stored.block)? else { return Ok(None) };
     let (mut touched, next) = (HashMap::new(), from.header().height.get() + 1);
-    if tip.header().height.get() > from.header().height.get() + 2 * STORED_EVERY || !store.is_kept(Height::new(next)) {
+    if tip.header().height.get() > from.header().height.get() + 2 * STORED_EVERY || !store.is_whole(Height::new(next)) {
         return Ok(None);
     }
     for height in (next..=tip.header().height.get()).map(Height::new) {

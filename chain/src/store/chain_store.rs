@@ -230,13 +230,17 @@ impl ChainStore {
     /// A failing or corrupt database, also when they are not there; the block was pruned.
     pub fn expect_body(&self, header: &LinkedHeader) -> Result<Body, StoreError> {
         let body = self.body(header)?;
-        body.map_or_else(|| self.lacks::<BodyByBlock, _>(header), Ok)
+        body.map_or_else(|| self.lacks::<BodyByBlock, _>(header, self.is_kept(header.header().height)), Ok)
     }
 
     /// What must be there for a block unless it was pruned is not there.
-    fn lacks<T: Table, R>(&self, header: &LinkedHeader) -> Result<R, StoreError> {
-        self.expect_kept(header.header().height)?;
-        Err(StoreError::missing::<T>(header.id()))
+    fn lacks<T: Table, R>(&self, header: &LinkedHeader, is_damage: bool) -> Result<R, StoreError> {
+        let height = header.header().height;
+        Err(if is_damage {
+            StoreError::missing::<T>(header.id())
+        } else {
+            StoreError::Pruned { height, kept: self.kept() }
+        })
     }
 
     /// A stored block that was not pruned.
@@ -292,7 +296,7 @@ impl ChainStore {
     /// A failing or corrupt database, also when there is no such record; the block was pruned.
     pub fn undo(&self, header: &LinkedHeader) -> Result<UndoLeaves, StoreError> {
         let record = self.db.get::<UndoByBlock>(&header.into())?;
-        record.map_or_else(|| self.lacks::<UndoByBlock, _>(header), Ok)
+        record.map_or_else(|| self.lacks::<UndoByBlock, _>(header, self.is_whole(header.header().height)), Ok)
     }
 
     /// How many accounts there were before a block; `None` when it is not connected, or was pruned.
@@ -373,14 +377,14 @@ impl ChainStore {
     /// The touches of `from`'s account before it by blocks that were not pruned, the last first.
     pub fn touches_before(&self, from: &TouchKey) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
         let touches = self.db.below::<TouchByAccount>(from).map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
-        let is_of = |touch: &TouchKey| touch.account == from.account && self.is_kept(touch.height);
+        let is_of = |touch: &TouchKey| touch.account == from.account && self.is_whole(touch.height);
         touches.take_while(move |touch| touch.as_ref().map_or(true, is_of))
     }
 
     /// All touches by blocks that were not pruned, account by account.
     pub fn touches(&self) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
         let touches = self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
-        touches.filter(|touch| touch.as_ref().map_or(true, |touch| self.is_kept(touch.height)))
+        touches.filter(|touch| touch.as_ref().map_or(true, |touch| self.is_whole(touch.height)))
     }
 
     /// How many records there are of those that only connected blocks have, pruned ones not counted.

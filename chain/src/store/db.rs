@@ -6,6 +6,7 @@ use super::memory::{self, MemoryDisk, MemoryView};
 use super::pruning::LowestBody;
 use super::rocks::{self, Rocks, RocksBatch};
 use super::schema;
+use super::stretches::StretchOptions;
 use cairn_ledger::codec::encode_onto;
 use std::{ops::Deref, path::Path, sync::Arc};
 
@@ -33,6 +34,8 @@ pub struct DbOptions {
     pub keep_snapshots: bool,
     /// Whether a new chain begins with the accounts of a snapshot, or with block 0.
     pub from_snapshot: bool,
+    /// Which stretches of history are kept below what is pruned.
+    pub stretches: StretchOptions,
 }
 
 impl DbOptions {
@@ -57,6 +60,7 @@ impl Default for DbOptions {
             snapshot_every: SNAPSHOT_EVERY,
             keep_snapshots: true,
             from_snapshot: false,
+            stretches: StretchOptions::default(),
         }
     }
 }

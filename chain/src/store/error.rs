@@ -1,9 +1,11 @@
 //! How the database can fail.
 
 use super::codec::Table;
+use super::pruning::Kept;
 use super::schema;
 use cairn_ledger::{BlockId, Hash, Height};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// A failure of the database. It is never anybody's fault but ours, and it stops the node.
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +41,9 @@ pub enum StoreError {
     OtherRules { height: Height, got: u16, expected: u16 },
     /// What was asked for was pruned.
     #[error(
-        "the block at height {height} was pruned: this node keeps the bodies of blocks from height {lowest} on; ask a node \
-         that keeps all"
+        "the block at height {height} was pruned: this node keeps the bodies of blocks {kept}; ask a node that keeps all"
     )]
-    Pruned { height: Height, lowest: Height },
+    Pruned { height: Height, kept: Arc<Kept> },
     /// The chain with the most work leaves the stored one so deep that pruning took what would lead back.
     #[error(
         "the chain with the most work leaves the stored one after height {fork}, and blocks below height {lowest} were \

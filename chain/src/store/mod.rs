@@ -3,7 +3,7 @@
 //! # Tables
 //! | table | key → value | changes |
 //! |---|---|---|
-//! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends; the lowest body, once some were pruned |
+//! | `meta` | what → record | format version, genesis id and tip; the tip with every import; while a reorganisation of several batches is under way, its ends; the lowest body, and the stretches kept below it, once some were pruned |
 //! | `header_by_id` | block id → header, total work, history nodes | created with the block; never deleted |
 //! | `body_by_block` | height, block id → transactions | created with the block, deleted when it is pruned |
 //! | `undo_by_block` | height, block id → undo record | created on connect, deleted on disconnect and when the block is pruned |
@@ -23,14 +23,16 @@
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
 //! [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go; `backup` copies a
+//! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go, and
+//! `stretches` which of them stay; `backup` copies a
 //! database in use; `snapshots` is what is stored of snapshots, and of a restore from one; `anew` writes a
 //! damaged table anew.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
 //! 2. A height exists exactly for connected blocks; an undo record and the locations of its transactions exactly for those
-//!    of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0.
+//!    of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0 and for
+//!    the bodies and the locations of kept stretches, which `meta` names.
 //! 3. The leaves in `link_by_index` and `account_by_index`, which have the same indices, hash to the state root of the
 //!    tip's header; `index_by_address` leads from each of their addresses to its index, and has no other.
 //! 4. A batch is all or nothing, also across a power cut.
@@ -55,6 +57,7 @@ mod pruning;
 pub(crate) mod rocks;
 pub mod schema;
 mod snapshots;
+mod stretches;
 
 pub use backup::{Backup, BackupError};
 pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
@@ -63,5 +66,6 @@ pub(crate) use codec::Table;
 pub use db::{Batch, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;
-pub use pruning::{LEAST_KEPT, LowestBody};
+pub use pruning::{Kept, LEAST_KEPT, LowestBody};
 pub use rocks::awaits_mending;
+pub use stretches::{MAX_STRETCHES, STRETCH_BLOCKS, Stretch, StretchOptions};

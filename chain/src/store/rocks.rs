@@ -1,7 +1,7 @@
 //! RocksDB: one database with a column family for each table of the schema. No other file names it.
 
 use super::db::{RawEntry, Start};
-use super::pruning::{LowestBody, is_pruned};
+use super::pruning::LowestBody;
 use super::{DbOptions, DbUsage, StoreError, TableUsage, schema};
 use cairn_common::disk;
 use rocksdb::{
@@ -443,11 +443,9 @@ impl Iterator for Entries<'_> {
 fn drop_pruned(options: &mut Options, table: &str, lowest: &LowestBody) {
     if let Some(table) = ["location_by_txid", "touch_by_account"].into_iter().find(|pruned| *pruned == table) {
         let lowest = lowest.clone();
-        options.set_compaction_filter("pruned", move |_, key, value| {
-            match is_pruned(table, key, value, lowest.get()) {
-                true => Decision::Remove,
-                false => Decision::Keep,
-            }
+        options.set_compaction_filter("pruned", move |_, key, value| match lowest.is_pruned(table, key, value) {
+            true => Decision::Remove,
+            false => Decision::Keep,
         });
     }
 }

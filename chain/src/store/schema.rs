@@ -1,6 +1,7 @@
 //! Every table, one line each: the whole database on one screen.
 
 use super::codec::{KeyCodec, Table};
+use super::stretches::StretchList;
 use super::{ChainStore, StoreError};
 use cairn_ledger::accounts::{Leaf, MAX_CHANGED_LEAVES, RunLeaves, StateChange};
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};
@@ -88,6 +89,8 @@ pub enum MetaKey {
     Restoring,
     /// The block whose accounts came from others, if they did: what is below was not executed here.
     Restored,
+    /// The stretches that are kept below the lowest body; nothing where there are none.
+    Stretches,
 }
 
 impl KeyCodec for MetaKey {
@@ -119,6 +122,8 @@ pub enum MetaRecord {
     Restoring(BlockId),
     /// The block whose accounts came from others.
     Restored(Height),
+    /// The stretches that are kept below the lowest body.
+    Stretches(StretchList),
 }
 
 /// Of what the roots of buckets are that are stored.

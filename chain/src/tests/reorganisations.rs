@@ -2,8 +2,9 @@
 //! invalid block leads.
 
 use super::*;
+use crate::audit::audit;
+use crate::store::{ChainStore, STRETCH_BLOCKS, StretchOptions};
 use crate::writer::{self, Views, Writer};
-use crate::{audit::audit, store::ChainStore};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 
 /// A writer without its loop, so that a test says when each batch is made.
@@ -24,6 +25,7 @@ const OPTIONS: DbOptions = DbOptions {
     snapshot_every: 2_880,
     keep_snapshots: true,
     from_snapshot: false,
+    stretches: StretchOptions { blocks: STRETCH_BLOCKS, keep: 0, node: [0; 32] },
 };
 
 impl Bare {

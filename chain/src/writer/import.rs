@@ -136,7 +136,7 @@ impl Writer {
     pub(super) fn expect_fork_kept(&self, path: &VecDeque<BlockId>) -> Result<(), StoreError> {
         let Some(first) = path.front() else { return Ok(()) };
         let (height, lowest) = (self.expect_header(first)?.header().height, self.live.lowest_body());
-        match self.live.is_kept(height) {
+        match self.live.is_whole(height) {
             true => Ok(()),
             false => Err(StoreError::ForkPruned { fork: height.previous().unwrap_or_default(), lowest }),
         }

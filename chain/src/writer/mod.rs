@@ -33,7 +33,7 @@ use crate::{
     workers::Workers,
 };
 use cairn_common::cache::FifoCache;
-use cairn_ledger::{AccountProof, Address, BlockId, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
+use cairn_ledger::{AccountProof, Address, BlockId, Body, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
@@ -249,10 +249,22 @@ impl Writer {
     /// Prunes all blocks below a height that may be pruned; the lowest that is left. Not while a reorganisation is under
     /// way, which may need them.
     pub(crate) fn prune(&mut self, below: Height) -> Result<Height, StoreError> {
-        if self.long_reorg.is_none() && self.live.prune(below)? {
-            tracing::info!(target: "cairn::chain", lowest = self.live.lowest_body().get(), "pruned the bodies of old blocks");
+        if self.long_reorg.is_none() && self.live.prune(below, &self.options.stretches)? {
+            tracing::info!(target: "cairn::chain", kept = %self.live.kept(), "pruned the bodies of old blocks");
         }
         Ok(self.live.lowest_body())
+    }
+
+    /// Gives up all stretches below the lowest body, and keeps none from now on; whether there were any.
+    pub(crate) fn drop_stretches(&mut self) -> Result<bool, StoreError> {
+        self.options.stretches.keep = 0;
+        self.live.drop_stretches()
+    }
+
+    /// Takes in the next bodies of a stretch below the lowest body; whether there is a place for it, and they are the next.
+    pub(crate) fn keep_more(&mut self, number: u64, blocks: &[(LinkedHeader, Body)]) -> Result<bool, StoreError> {
+        // What is left behind by a reorganisation is not kept.
+        Ok(self.long_reorg.is_none() && self.live.keep_more(&self.options.stretches, number, blocks)?)
     }
 
     /// Forgets what only a peer that is gone had brought.

@@ -14,6 +14,7 @@ fn status(height: u64) -> PeerStatus {
         snapshots: BoundedVec::default(),
         rules_id: Hash::ZERO,
         upgrades: BoundedVec::default(),
+        stretches: BoundedVec::default(),
     }
 }
 

@@ -2,9 +2,9 @@
 //! both: who was asked has answered, and does not ask the same again.
 
 use crate::event::{Context, SwarmAction};
-use crate::wire::{MAX_SNAPSHOTS, Message as _, NamedUpgrade, PeerStatus, SnapshotName};
+use crate::wire::{MAX_SNAPSHOTS, Message as _, NamedUpgrade, PeerStatus, SnapshotName, StretchName};
 use crate::{ids::PeerId, peers::table::PeerTable, peers::traffic::Protocol, requests::class::Class};
-use cairn_chain::store::LowestBody;
+use cairn_chain::store::{Kept, LowestBody};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{chain_spec::ChainSpec, codec::BoundedVec, units::Height};
 use std::sync::Arc;
@@ -91,6 +91,8 @@ impl StatusExchange {
         let (tip, schedule) = (&cx.tip, self.spec.schedule());
         let upgrades = [schedule.in_force_at(tip.height()), schedule.next_after(tip.height())];
         let upgrades = upgrades.into_iter().flatten().map(NamedUpgrade::new).collect();
+        let kept = self.kept();
+        let stretches = kept.stretches().iter().map(|kept| StretchName { from: kept.from, to: kept.to });
         PeerStatus {
             rules_id: schedule.id(),
             upgrades: BoundedVec::new(upgrades).unwrap_or_default(),
@@ -99,8 +101,9 @@ impl StatusExchange {
             height: tip.height(),
             total_work: tip.total_work,
             now: cx.clock,
-            lowest_body: self.lowest_body.get(),
+            lowest_body: kept.lowest(),
             snapshots: self.snapshots.clone(),
+            stretches: BoundedVec::new(stretches.collect()).unwrap_or_default(),
         }
     }
 
@@ -111,6 +114,11 @@ impl StatusExchange {
             self.has_new_snapshots = true;
             self.tell_soon(false, now);
         }
+    }
+
+    /// Which bodies this node has.
+    pub(crate) fn kept(&self) -> Arc<Kept> {
+        self.lowest_body.kept()
     }
 
     /// Whether this node has the bodies of all blocks.

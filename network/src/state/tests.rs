@@ -7,10 +7,11 @@ use crate::ids::{ConnectionNumber, RequestNumber};
 use crate::pool_sync::rounds::{FetchedPool, Outcome};
 use crate::snapshots::Snapshots;
 use crate::testing::{context, multiaddr, status};
-use crate::wire::{Message as _, PeerStatus, SnapshotName};
+use crate::wire::{Message as _, PeerStatus, SnapshotName, StretchName};
 use crate::{
     discovery::resource::Resource, handle::NetworkEvent, outbound::persistent::Reason, requests::class::Class,
 };
+use cairn_chain::store::{Kept, Stretch};
 use cairn_chain::{Misbehaviour, PeerNumber, Verdict};
 use cairn_ledger::hash::{BlockId, Hash};
 use cairn_ledger::testing::{easy_network, genesis_state, mine};
@@ -34,6 +35,7 @@ fn pruned_state(lowest_body: LowestBody, cx: &Context) -> NetworkState {
         upload_target: UploadTarget::new(None, None),
         recent_blocks: RecentBlocks::default(),
         lowest_body,
+        stretches: StretchOptions { blocks: 100, ..StretchOptions::default() },
         snapshot_every: 300,
     };
     NetworkState::new(setup, cx.now)
@@ -96,6 +98,35 @@ fn a_node_that_prunes_tells_its_lowest_body_and_provides_no_full_history() {
         let is_providing = |action: &Action| matches!(action, Action::Swarm(SwarmAction::Provide(_)));
         assert_eq!(actions.iter().any(is_providing), provides, "{actions:?}");
     }
+}
+
+#[test]
+fn a_node_that_prunes_tells_peers_what_it_keeps_and_the_dht_which_stretches_are_whole() {
+    let stretch = |from, to, is_drawn| Stretch { from: Height::new(from), to: Height::new(to), is_drawn };
+    let kept = vec![stretch(100, 200, false), stretch(200, 230, false), stretch(300, 350, true)];
+    let lowest = LowestBody::of(Kept::new(Height::new(350), kept));
+    let mut cx = context();
+    let mut state = pruned_state(lowest, &cx);
+    let actions = connect(&mut state, PeerId::random(), 1, &mut cx);
+    let [Action::Swarm(SwarmAction::Ask { class: Class::Status, question, .. })] = &actions[..] else {
+        panic!("{actions:?}")
+    };
+    let told = PeerStatus::from_bytes(question).expect("a status");
+    let name = |(from, to)| StretchName { from: Height::new(from), to: Height::new(to) };
+    assert_eq!(told.stretches.to_vec(), [(100, 200), (200, 230), (300, 350)].map(name));
+    let has = |height| told.keeps(Height::new(height));
+    assert_eq!([99, 100, 229, 230, 299, 300, 350, 351].map(has), [false, true, true, false, false, true, true, true]);
+    let actions = state.on_event(Event::Tick, &mut cx);
+    let genesis = easy_network().genesis_id();
+    let provided = |action: &Action| match action {
+        Action::Swarm(SwarmAction::Provide(resource)) => Some(*resource),
+        _ => None,
+    };
+    let provided: Vec<Resource> = actions.iter().filter_map(provided).collect();
+    assert_eq!(provided, [1, 3].map(|number| Resource::stretch(&genesis, number, 100)), "not what is being fetched");
+    let knows = |action: &Action| matches!(action, Action::Swarm(SwarmAction::KnowStretches { blocks: 100, count: 1 }));
+    assert!(actions.iter().any(knows), "as many as the chain has: {actions:?}");
+    assert!(!state.on_event(Event::Tick, &mut cx).iter().any(knows), "told once");
 }
 
 /// A node that had just made a snapshot once told nobody for a minute: who waited for it gave up.

@@ -46,8 +46,19 @@ impl NetworkState {
     fn provide(&mut self, cx: &mut Context) {
         let history = self.status.keeps_all().then(|| Resource::full_history(&self.spec.genesis_id()));
         let snapshots = self.snapshots.held().iter().map(|held| Resource::snapshot(&held.state_root));
-        let resources: Vec<Resource> = history.into_iter().chain(snapshots).collect();
+        let kept = self.status.kept();
+        let whole = kept.stretches().iter().filter(|stretch| self.stretches.is_whole(stretch, kept.lowest()));
+        let genesis_id = self.spec.genesis_id();
+        let stretches = whole.map(|stretch| {
+            Resource::stretch(&genesis_id, self.stretches.number_of(stretch.from), self.stretches.blocks)
+        });
+        let resources: Vec<Resource> = history.into_iter().chain(snapshots).chain(stretches).collect();
         self.dht.provide(&resources, cx);
+        // The one that the tip is in has blocks that some have pruned already.
+        let known = self.stretches.number_of(cx.tip.height()) + 1;
+        if std::mem::replace(&mut self.known_stretches, known) != known {
+            cx.push(SwarmAction::KnowStretches { blocks: self.stretches.blocks, count: known });
+        }
     }
 
     /// What snapshots there are was read.

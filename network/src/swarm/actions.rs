@@ -68,6 +68,7 @@ impl NetworkSwarm {
             }
             SwarmAction::StopProviding(resource) => self.kad()?.stop_providing(&resource.key().into()),
             SwarmAction::KnowSnapshots(state_roots) => self.know_snapshots(state_roots),
+            SwarmAction::KnowStretches { blocks, count } => self.stretches = (blocks, count),
             SwarmAction::FindProviders { search, resource } => {
                 let query = self.kad()?.get_providers(resource.key().into());
                 self.searches.insert(query, search);

@@ -1,9 +1,9 @@
 //! Kademlia as this node has it. Strangers store nothing here but that they provide something this node knows the
 //! meaning of.
 
-use crate::discovery::resource::Resource;
-use crate::{addrman::ip_groups, discovery::resource};
-use cairn_ledger::hash::{BlockId, Hash};
+use crate::addrman::ip_groups;
+use crate::discovery::resource::{Kind, Known, MAX_KNOWN_STRETCHES, Resource};
+use cairn_ledger::hash::Hash;
 use libp2p::kad::store::{MemoryStore, MemoryStoreConfig, RecordStore};
 use libp2p::kad::{self, ProviderRecord, RecordKey};
 use libp2p::{PeerId, StreamProtocol};
@@ -11,14 +11,16 @@ use std::time::Duration;
 
 /// Addresses taken from what one peer says of itself.
 const ADDRESSES_EACH: usize = 8;
+/// The same of providers of a stretch, of which there are many.
+const ADDRESSES_OF_STRETCH: usize = 2;
 /// How often the table of peers is refreshed.
 const REFRESH: Duration = Duration::from_secs(120);
 /// How long one search may last.
 const SEARCH: Duration = Duration::from_secs(30);
 /// How long it stands that somebody provides something.
 const PROVIDES: Duration = Duration::from_secs(3600);
-/// Things of which providers are remembered: every kind this node knows, a few times.
-const PROVIDED: usize = 16;
+/// Things of which providers are remembered: every kind this node knows, a few times, and stretches.
+const PROVIDED: usize = 16 + MAX_KNOWN_STRETCHES as usize;
 /// Providers remembered of each.
 const PROVIDERS_EACH: usize = 20;
 
@@ -52,14 +54,16 @@ pub(crate) fn kademlia(own: PeerId, protocol: StreamProtocol, allow_private: boo
 pub(crate) fn admit_provider(
     kad: &mut kad::Behaviour<MemoryStore>,
     mut record: ProviderRecord,
-    (genesis_id, state_roots): (&BlockId, &[Hash]),
+    known: &Known<'_>,
     allow_private: bool,
 ) {
-    if !resource::is_known(record.key.as_ref(), genesis_id, state_roots) {
-        return;
-    }
+    let most = match known.kind_of(record.key.as_ref()) {
+        Some(Kind::FullHistory | Kind::Snapshot) => ADDRESSES_EACH,
+        Some(Kind::Stretch) => ADDRESSES_OF_STRETCH,
+        None => return,
+    };
     record.addresses.retain(|address| ip_groups::is_reachable(address, allow_private));
-    record.addresses.truncate(ADDRESSES_EACH);
+    record.addresses.truncate(most);
     if let Err(error) = kad.store_mut().add_provider(record) {
         tracing::debug!(target: "cairn::network", %error, "a provider is not remembered");
     }

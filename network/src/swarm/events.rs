@@ -2,6 +2,7 @@
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::{Awaited, Channel, NetworkSwarm, dht};
+use crate::discovery::resource::Known;
 use crate::event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic};
 use crate::ids::{ConnectionNumber, MessageNumber, RequestNumber};
 use crate::{handle::RequestError, peers::table::Services, requests::class::Class};
@@ -190,7 +191,12 @@ impl NetworkSwarm {
         match event {
             kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
                 if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
-                    dht::admit_provider(kad, record, (&self.genesis_id, &self.snapshot_roots), self.allow_private);
+                    let known = Known {
+                        genesis_id: &self.genesis_id,
+                        state_roots: &self.snapshot_roots,
+                        stretches: self.stretches,
+                    };
+                    dht::admit_provider(kad, record, &known, self.allow_private);
                 }
             }
             kad::Event::OutboundQueryProgressed { result: QueryResult::GetClosestPeers(result), .. } => {

@@ -48,6 +48,8 @@ pub(crate) struct NetworkSwarm {
     genesis_id: BlockId,
     /// State roots of the followed chain at which there may be snapshots.
     snapshot_roots: Vec<Hash>,
+    /// Blocks in a stretch of history, and how many stretches there are.
+    stretches: (u64, u64),
     allow_private: bool,
     /// Events that are not taken yet.
     pending: VecDeque<Event>,
@@ -75,6 +77,7 @@ impl NetworkSwarm {
             names,
             genesis_id,
             snapshot_roots: Vec::new(),
+            stretches: (0, 0),
             allow_private,
             pending: VecDeque::new(),
             last_number: 0,

@@ -4,7 +4,7 @@ use super::machine::{Machine, SyncAction, SyncEvent};
 use super::mailbox::{Reports, SyncHandle, SyncStatus};
 use super::presync::{Presync, PresyncRules, Step};
 use super::restore::driver::Restoring;
-use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, wire::MAX_LOCATOR};
+use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, stretch_hash, wire::MAX_LOCATOR};
 use cairn_chain::{BlockOutcome, ChainEvent, ChainHandle, Origin, PeerNumber, StoreError, Tip};
 use cairn_common::runtime::{self, JoinError, JoinHandle, TaskSet};
 use cairn_common::tasks::{Shutdown, TaskError};
@@ -228,8 +228,11 @@ impl Hands {
                 let id = header.id();
                 Some(SyncEvent::Imported { id, peer, result: self.import(header, body).await? })
             }
-            SyncAction::SeekOthers => {
+            SyncAction::SeekOthers { height } => {
+                let stretches = self.chain.reader().stretches();
+                let stretch = stretch_hash(&self.genesis_id, stretches.number_of(height), stretches.blocks);
                 self.network.seek_providers(Kind::FullHistory, *self.genesis_id.as_bytes()).await;
+                self.network.seek_providers(Kind::Stretch, stretch).await;
                 None
             }
             SyncAction::Report { peer, misbehaviour } => {

@@ -66,8 +66,8 @@ pub(super) enum SyncAction {
     FetchBodies { job: u64, peer: PeerNumber, ids: Vec<BlockId> },
     /// Have a block imported.
     Import { peer: PeerNumber, header: LinkedHeader, body: Body },
-    /// Look for nodes that have the full history.
-    SeekOthers,
+    /// Look for nodes that have the body of the block at this height.
+    SeekOthers { height: Height },
     /// Report a peer.
     Report { peer: PeerNumber, misbehaviour: Misbehaviour },
 }

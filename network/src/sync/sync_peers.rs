@@ -196,7 +196,7 @@ impl SyncPeer {
     /// whether it is worth asking again if it did not have it.
     pub(super) fn may_have(&self, height: Height, is_source: bool, now: Option<Instant>) -> bool {
         let lacks = self.lacks.is_some_and(|(_, from, until)| height >= from && now.is_none_or(|now| until > now));
-        !lacks && height >= self.status.lowest_body && (is_source || height <= self.status.height)
+        !lacks && self.status.keeps(height) && (is_source || height <= self.status.height)
     }
 
     /// Whether a wrong body is to be reported: the first two in a second. They are enough to part from it, and

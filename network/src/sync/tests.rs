@@ -2,6 +2,7 @@
 
 mod liars;
 mod lines;
+mod stretches;
 mod watchdog;
 mod world;
 

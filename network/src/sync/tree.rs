@@ -138,15 +138,22 @@ impl Tree {
         self.nodes.get(self.path.front()?)
     }
 
-    /// The lowest blocks of the path whose bodies are missing, upward, at most `window` above its beginning.
-    pub(super) fn missing(&self, window: u64) -> impl Iterator<Item = BlockId> {
-        let first = self.lowest().map_or(Height::GENESIS, Node::height);
-        let missing = self.missing.range(..first.saturating_add(window));
-        missing.filter_map(|height| self.at(*height))
+    /// The lowest block of the path whose body is missing, of those from one height up to another, and at most `window`
+    /// above its beginning.
+    pub(super) fn missing_within(&self, (from, to): (Height, Height), window: u64) -> Option<Height> {
+        let end = self.lowest().map_or(Height::GENESIS, Node::height).saturating_add(window).min(to);
+        if from < end { self.missing.range(from..end).next().copied() } else { None }
+    }
+
+    /// Those from a height up, at most `window` above the beginning of the path.
+    pub(super) fn missing_from(&self, from: Height, window: u64) -> impl Iterator<Item = (Height, BlockId)> {
+        let end = self.lowest().map_or(Height::GENESIS, Node::height).saturating_add(window);
+        let missing = self.missing.range(from.min(end)..end);
+        missing.filter_map(|height| Some((*height, self.at(*height)?)))
     }
 
     /// The block of the path at a height.
-    fn at(&self, height: Height) -> Option<BlockId> {
+    pub(super) fn at(&self, height: Height) -> Option<BlockId> {
         let above = height.get().checked_sub(self.lowest()?.height.get())?;
         self.path.get(usize::try_from(above).ok()?).copied()
     }

@@ -7,6 +7,7 @@
 pub(crate) mod compact;
 pub(crate) mod short_ids;
 
+use cairn_chain::store::MAX_STRETCHES;
 use cairn_ledger::accounts::StateRun;
 use cairn_ledger::block::{Body, HEADER_BYTES, Header, MAX_BLOCK_BYTES, MAX_BLOCK_TRANSACTIONS};
 use cairn_ledger::codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, Encode};
@@ -105,7 +106,8 @@ messages! {
 /// `status/1`, question and answer alike: where a node stands.
 ///
 /// Layout: `genesis_id 32 ‖ tip 32 ‖ height u64 ‖ total_work 32 ‖ now u64 ‖ lowest_body u64 ‖ count u64 ‖
-/// (height u64 ‖ state_root 32)* ‖ rules_id 32 ‖ count u64 ‖ (height u64 ‖ length u64 ‖ name)*`.
+/// (height u64 ‖ state_root 32)* ‖ rules_id 32 ‖ count u64 ‖ (height u64 ‖ length u64 ‖ name)* ‖ count u64 ‖
+/// (from u64 ‖ to u64)*`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[bincode(crate = "cairn_ledger::codec::bincode")]
 pub struct PeerStatus {
@@ -127,6 +129,38 @@ pub struct PeerStatus {
     pub rules_id: Hash,
     /// The last of them that is in force after its tip, and the next.
     pub upgrades: BoundedVec<NamedUpgrade, MAX_UPGRADES>,
+    /// The blocks below the lowest whose bodies it keeps, too.
+    pub stretches: BoundedVec<StretchName, MAX_STRETCHES>,
+}
+
+/// Blocks that follow one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[bincode(crate = "cairn_ledger::codec::bincode")]
+pub struct StretchName {
+    /// The first.
+    pub from: Height,
+    /// The one after the last.
+    pub to: Height,
+}
+
+impl StretchName {
+    /// Whether a block is one of them.
+    pub(crate) fn has(&self, height: Height) -> bool {
+        (self.from..self.to).contains(&height)
+    }
+}
+
+impl PeerStatus {
+    /// Whose bodies it says it keeps: from the first of several to the one after the last.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = (Height, Height)> {
+        let stretches = self.stretches.iter().map(|stretch| (stretch.from, stretch.to));
+        stretches.chain([(self.lowest_body, Height::new(u64::MAX))])
+    }
+
+    /// Whether it says that it keeps the body of a block.
+    pub fn keeps(&self, height: Height) -> bool {
+        height >= self.lowest_body || self.stretches.iter().any(|stretch| stretch.has(height))
+    }
 }
 
 /// An upgrade, as a peer calls it.
@@ -396,6 +430,7 @@ mod tests {
             snapshots: list(vec![SnapshotName { height: Height::new(7), state_root: arbitrary_hash(8) }]),
             rules_id: arbitrary_hash(9),
             upgrades: list(vec![upgrade(10, b"cheap"), upgrade(11, b"")]),
+            stretches: list(vec![StretchName { from: Height::new(12), to: Height::new(13) }]),
         }
     }
 

@@ -129,7 +129,7 @@ impl Context {
         drop(permit);
         match result {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(StoreError::Pruned { height, lowest })) => Err(error::pruned(height, lowest)),
+            Ok(Err(StoreError::Pruned { height, kept })) => Err(error::pruned(height, kept)),
             Ok(Err(failure)) => {
                 self.fail(TaskError::Failed { name: NAME, reason: failure.to_string(), storage: true });
                 Err(error::storage())

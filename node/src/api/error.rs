@@ -3,13 +3,14 @@
 //! Every variant has its code in [`Code`]; nothing is told by its text alone.
 
 use crate::miner::{GenerateError, MAX_GENERATE, WorkError};
-use cairn_chain::{ChainError, store::BackupError, store::StoreError};
+use cairn_chain::{ChainError, store::BackupError, store::Kept, store::StoreError};
 use cairn_common::mailbox::Stopped;
 use cairn_ledger::units::Height;
 use cairn_mempool::PoolError;
 use cairn_network::{AdmitError, BanError, FindError, TargetError, UnknownKind};
 use cairn_rpc::error::{Code, RpcError};
 use cairn_rpc::types::BlockRef;
+use std::sync::Arc;
 
 /// A refusal of one of the node's parts.
 pub trait IntoRpcError {
@@ -34,8 +35,10 @@ pub fn storage() -> RpcError {
 }
 
 /// The body of a block was pruned.
-pub fn pruned(height: Height, lowest: Height) -> RpcError {
-    RpcError::new(Code::BlockPruned, StoreError::Pruned { height, lowest }).with(height, format!("{lowest} or more"))
+pub fn pruned(height: Height, kept: Arc<Kept>) -> RpcError {
+    let stretches = kept.stretches().iter().map(|stretch| format!(", or {stretch}")).collect::<String>();
+    let expected = format!("{} or more{stretches}", kept.lowest());
+    RpcError::new(Code::BlockPruned, StoreError::Pruned { height, kept }).with(height, expected)
 }
 
 pub fn no_such_block(block: BlockRef) -> RpcError {

@@ -4,7 +4,7 @@ use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on, wit
 use crate::config::{Flags, Settings};
 use crate::repair::{self, Repair};
 use crate::system::data_dir::{DataDir, Occupancy, Occupant};
-use crate::{api::table_size, rpc_client, system::telemetry};
+use crate::{api::table_size, rpc_client, stretches, system::telemetry};
 use cairn_chain::store::{ChainStore, LEAST_KEPT};
 use cairn_chain::{audit, replay::Replayed};
 use cairn_common::disk;
@@ -108,16 +108,15 @@ fn prune(node: NodeArgs, keep: u64) -> Result<(), CliError> {
     let data_dir = DataDir::open(&settings.data_dir)?;
     let (database, spec) = (data_dir.database(), &settings.spec);
     let before = disk::used(&database).bytes;
-    let store = ChainStore::open(&database, spec, settings.storage)?;
+    let options = stretches::drawn(settings.storage, &data_dir)?;
+    let store = ChainStore::open(&database, spec, options)?;
     let tip = store.expect_header(&store.tip()?)?.header().height;
-    store.prune(Height::new(tip.get().saturating_add(1).saturating_sub(keep)))?;
+    store.prune(Height::new(tip.get().saturating_add(1).saturating_sub(keep)), &options.stretches)?;
     store.compact_indexes();
-    let lowest = store.lowest_body();
+    let kept = store.kept();
     drop(store);
     let freed = before.saturating_sub(disk::used(&database).bytes);
-    print(format_args!(
-        "Transactions are kept from block {lowest} on, up to block {tip}; {freed} bytes are free again."
-    ))
+    print(format_args!("Transactions are kept {kept}, up to block {tip}; {freed} bytes are free again."))
 }
 
 fn stats(node: NodeArgs, as_json: bool) -> Result<(), CliError> {

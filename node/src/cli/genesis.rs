@@ -113,6 +113,7 @@ pub(super) fn as_json(network: &Network) -> String {
             "boot_nodes": network.defaults.boot_nodes,
             "local": network.defaults.local,
             "snapshot_every": network.defaults.snapshot_every,
+            "stretch_blocks": network.defaults.stretch_blocks,
         },
     });
     format!("{shown:#}")

@@ -2,7 +2,7 @@
 
 use super::{CliError, NodeArgs, cores, print, progress::Progress, with_database};
 use crate::system::data_dir::{DataDir, ReadOnly};
-use crate::{config::Settings, system::telemetry};
+use crate::{config::Settings, stretches, system::telemetry};
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
 use cairn_chain::store::DbOptions;
 use cairn_ledger::units::Height;
@@ -118,9 +118,8 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
     let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
     let database = data_dir.database();
-    let done = block_on(|stop| {
-        replay::import(settings.spec.clone(), &database, without_snapshots(settings.storage), file, &mut show, stop)
-    })??;
+    let options = stretches::drawn(without_snapshots(settings.storage), &data_dir)?;
+    let done = block_on(|stop| replay::import(settings.spec.clone(), &database, options, file, &mut show, stop))??;
     progress.end();
     let Imported { replayed, tip, followed, elapsed } = done;
     if args.json {

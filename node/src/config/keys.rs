@@ -170,6 +170,9 @@ config! {
         max_bytes: Size = "SIZE", "(until the disk is nearly full)";
         /// Of how many blocks up to the tip to keep the transactions, at least 288; older ones are pruned for good
         keep_blocks: Ranged<u64, 288, 4_294_967_295> = "COUNT", "(all)";
+        /// Of how many stretches of history a node that prunes keeps the transactions, too, so that all nodes together keep
+        /// all: one that its peer id draws, and others where few have them
+        keep_stretches: Ranged<usize, 0, 4> = "COUNT", "2";
         /// Whether to make snapshots of the accounts for those who join, and to keep the last two or three: some 100 bytes
         /// for each account and snapshot
         snapshots: bool = "true|false", "true";

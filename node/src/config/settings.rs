@@ -14,7 +14,7 @@ use crate::{
     api::tokens::TokenFile, miner::MiningConfig, rpc_client::NodeAddress, system::data_dir::Occupant,
     system::disk_budget::DiskLimits,
 };
-use cairn_chain::store::DbOptions;
+use cairn_chain::store::{DbOptions, StretchOptions};
 use cairn_common::{clock, disk};
 use cairn_genesis::{Defaults, Network};
 use cairn_host::shell::expand_home;
@@ -98,6 +98,11 @@ impl Settings {
                     .for_accounts(&storage, &mempool)
                     .map(|bytes| if two_chains { bytes / 5 * 4 } else { bytes }),
                 snapshot_every: defaults.snapshot_every.get(),
+                stretches: StretchOptions {
+                    blocks: defaults.stretch_blocks.get(),
+                    keep: value_or(&config.storage.keep_stretches, KEEP_STRETCHES),
+                    ..StretchOptions::default()
+                },
                 from_snapshot,
                 ..storage
             },
@@ -119,6 +124,8 @@ impl Settings {
     }
 }
 
+/// Stretches of history that a node keeps below what it prunes: its own, and one more where others lack it.
+const KEEP_STRETCHES: usize = 2;
 /// Open files besides those of the database, the peers and the callers: logs, listeners, pipes, small files.
 const OTHER_FILES: u64 = 64;
 

@@ -4,7 +4,7 @@ use super::{Diagnosis, machine, machine::mib, targets};
 use crate::rpc_client::{self, RpcClientError};
 use crate::{config::Settings, system::data_dir::Occupant};
 use cairn_rpc::methods::{NetClient, NodeClient};
-use cairn_rpc::types::{LossesJson, NetInfo, NodeInfo, PeerJson, ProblemJson};
+use cairn_rpc::types::{LossesJson, NetInfo, NodeInfo, PeerJson, ProblemJson, StretchJson};
 use cairn_rpc::{policy::clock_tolerance_ms, text::Text};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -123,6 +123,17 @@ fn trust(node: &NodeInfo, report: &mut Diagnosis) {
         Some(height) => format!(" (those below are being executed aside: {height})"),
     };
     report.ok("accounts", format!("{rests}{checks}; {gives}"));
+    history(node, report);
+}
+
+/// Which transactions it keeps.
+fn history(node: &NodeInfo, report: &mut Diagnosis) {
+    if node.lowest_body == 0 {
+        return report.ok("history", String::from("it keeps the transactions of all blocks"));
+    }
+    let stretches: String =
+        node.stretches.iter().map(|StretchJson { from, to, .. }| format!(", and of blocks {from} to {to}")).collect();
+    report.ok("history", format!("it keeps the transactions from block {} on{stretches}", node.lowest_body));
 }
 
 /// Whether the disk has damaged what was written.

@@ -10,7 +10,7 @@
 //! 2. Only room that is known to be missing ends a node: what cannot be measured is told, and stops nobody.
 //! 3. The end of room is no failure of the storage: it has an error and an exit code of its own.
 
-use cairn_chain::ChainHandle;
+use cairn_chain::{ChainHandle, store::LEAST_KEPT};
 use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, disk, runtime};
 use cairn_ledger::units::{Height, Timestamp};
@@ -180,6 +180,16 @@ impl BudgetHandle {
         usage.used_bytes > 0 && usage.free_bytes < self.reserve_bytes.saturating_mul(NEARLY_FULL)
     }
 
+    /// Whether so many bytes more are far from what makes blocks be pruned, or ends the node.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        let usage = self.usage();
+        let most = self.max_bytes.map_or(u64::MAX, |max| max / PARTS * (PARTS - 2));
+        let reserve = self.reserve_bytes.saturating_mul(NEARLY_FULL);
+        usage.used_bytes > 0
+            && usage.used_bytes.saturating_add(bytes) <= most
+            && usage.free_bytes >= reserve.saturating_add(bytes)
+    }
+
     /// What is taken, and what is left.
     pub fn usage(&self) -> Usage {
         *self.usage.borrow()
@@ -234,24 +244,33 @@ async fn measure_aside(limits: &DiskLimits) -> Result<Measurement, TaskError> {
     measured.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
 }
 
-/// Prunes old blocks until so many bytes are free, as far as they take as many, and rewrites the indexes without them.
-async fn prune(chain: &ChainHandle, excess: u64) -> Result<(), TaskError> {
+/// Prunes old blocks until about so many bytes are free, as far as they take as many, and rewrites the indexes without them;
+/// whether there was anything to prune.
+async fn prune(chain: &ChainHandle, excess: u64) -> Result<bool, TaskError> {
     let failed = |reason: String| TaskError::Failed { name: NAME, reason, storage: true };
     let (reader, tip) = (chain.reader().clone(), chain.tip().height().get());
-    let measured =
-        runtime::blocking(move || reader.usage().map(|usage| (usage.of_blocks(), reader.lowest_body()))).await;
-    let (bytes, lowest) =
+    let measured = runtime::blocking(move || reader.usage().map(|usage| (usage.of_blocks(), reader.kept()))).await;
+    let (bytes, kept) =
         measured.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
     // Every block is taken to be as large as any other; what this errs by is pruned next.
+    let (lowest, all) = (kept.lowest(), (tip + 1).saturating_sub(kept.pruned()));
     let blocks = (tip + 1).saturating_sub(lowest.get());
-    let share = u128::from(blocks) * u128::from(excess) / u128::from(bytes.max(1));
+    let share = u128::from(all) * u128::from(excess) / u128::from(bytes.max(1));
     let below = lowest.get().saturating_add(u64::try_from(share).unwrap_or(u64::MAX).min(blocks)).saturating_add(1);
-    let Ok(left) = chain.prune(Height::new(below)).await else { return Ok(()) };
-    if left > lowest {
+    let Ok(left) = chain.prune(Height::new(below)).await else { return Ok(false) };
+    // The last blocks are worth more than old ones.
+    let last = (tip + 1).saturating_sub(left.get());
+    let in_stretches = left.get().saturating_sub(chain.reader().kept().pruned());
+    let gives_up = in_stretches > last.max(LEAST_KEPT) || (last <= LEAST_KEPT && left == lowest);
+    let gives_up = gives_up && chain.drop_stretches().await == Ok(true);
+    if gives_up {
+        tracing::warn!(target: "cairn::node", "gave up the stretches of history below the last blocks for want of room");
+    }
+    if left > lowest || gives_up {
         let reader = chain.reader().clone();
         runtime::blocking(move || reader.compact_indexes()).await.map_err(|error| failed(error.to_string()))?;
     }
-    Ok(())
+    Ok(left > lowest || gives_up)
 }
 
 async fn run(
@@ -269,8 +288,10 @@ async fn run(
             _ = tick.tick() => {}
         }
         let mut measured = measure_aside(&limits).await?;
-        if let Some(excess) = limits.excess(measured.used) {
-            prune(&chain, excess).await?;
+        // What is kept in stretches frees less than expected.
+        while let Some(excess) = limits.excess(measured.used)
+            && prune(&chain, excess).await?
+        {
             measured = measure_aside(&limits).await?;
         }
         // What others would be given goes before this node does.
@@ -289,6 +310,12 @@ async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_chain::HeaderOutcome;
+    use cairn_chain::store::{DbOptions, StretchOptions};
+    use cairn_chain::verdict::{Origin, PeerNumber};
+    use cairn_ledger::testing::{easy_network, genesis_state, mine};
+    use cairn_ledger::validate::ChainContext;
+    use std::sync::Arc;
 
     const MIB: u64 = 1 << 20;
 
@@ -319,6 +346,50 @@ mod tests {
         let bounded = limits(Some(800 * MIB));
         assert_eq!((bounded.excess(700 * MIB), bounded.excess(701 * MIB)), (None, Some(101 * MIB)));
         assert_eq!(limits(None).excess(u64::MAX), None);
+    }
+
+    #[test]
+    fn what_can_be_done_without_is_taken_in_only_far_below_what_makes_blocks_be_pruned() {
+        let (sender, usage) = watch::channel(Usage::default());
+        let handle = |max_bytes| BudgetHandle { usage: usage.clone(), max_bytes, reserve_bytes: 128 * MIB };
+        assert!(!handle(None).has_room_for(0), "nothing was measured yet");
+        sender.send_replace(Usage { used_bytes: 500 * MIB, free_bytes: 1_000 * MIB, ..Usage::default() });
+        let (bounded, free) = (handle(Some(800 * MIB)), handle(None));
+        assert_eq!((bounded.has_room_for(100 * MIB), bounded.has_room_for(101 * MIB)), (true, false));
+        assert_eq!((free.has_room_for(488 * MIB), free.has_room_for(489 * MIB)), (true, false), "four reserves stay");
+    }
+
+    /// As long as it frees anything, pruning goes on, so that what is kept in stretches never makes the data too large.
+    #[tokio::test]
+    async fn the_last_blocks_stay_and_stretches_go_where_both_do_not_fit() {
+        for stretch in [100, 400] {
+            let (spec, directory) = (Arc::new(easy_network()), tempfile::tempdir().expect("a directory"));
+            let drawing = |node| StretchOptions { blocks: stretch, keep: 1, node: [node; 32] };
+            let first = |options: &StretchOptions| options.score(0) > options.score(1);
+            let stretches = (0..=u8::MAX).map(drawing).find(first).expect("half of them");
+            let options = DbOptions { stretches, ..DbOptions::default() };
+            let (chain, _writer) = cairn_chain::spawn(spec.clone(), directory.path(), options).expect("a chain");
+            let (mut parent, mut state) = (ChainContext::genesis(&spec), genesis_state(&spec));
+            for _ in 0..LEAST_KEPT + 400 {
+                let block = mine(&spec, &parent, &state, Vec::new());
+                parent = state.follow(&spec, &parent, block.clone());
+                let linked =
+                    chain.link_headers(Origin::Peer(PeerNumber(1)), vec![block.header]).await.expect("an answer");
+                let Some(HeaderOutcome::Linked(linked)) = linked.into_iter().next() else { panic!("not linked") };
+                chain.import(linked, block.body).await.expect("an import").outcome().await.expect("an outcome");
+            }
+            let kept = || chain.reader().kept();
+            let mut steps = Vec::new();
+            assert!(!chain.reader().gave_up_stretches());
+            while prune(&chain, u64::MAX).await.expect("a prune") {
+                assert_eq!(kept().lowest().get(), 401, "the last blocks stay");
+                steps.push(kept().stretches().len());
+            }
+            // One that takes less than they do goes once nothing else is left.
+            assert_eq!(steps, if stretch == 100 { vec![1, 0] } else { vec![0] });
+            assert_eq!(kept().stretches(), []);
+            assert!(chain.reader().gave_up_stretches(), "and nobody fetches others");
+        }
     }
 
     #[test]

@@ -17,9 +17,9 @@ use cairn_rpc::types::{
     DifficultyJson, FeeEstimateJson, FoundBlock, Generated, HeaderJson, HeaderPage, HealthJson, HistoryCursor,
     HistoryEntry, LightProofJson, LossesJson, MemoryInfo, MempoolInfo, MiningInfo, NetInfo, NodeInfo, PeerJson,
     PendingJson, Place, PoolCursor, PoolEntry, PoolPage, ProblemJson, ProofJson, ProviderJson, Room, RulesJson,
-    SnapshotJson, SnapshotProgressJson, StorageInfo, Submitted, Supply, SyncInfo, SyncPhase, TableSize, TrafficJson,
-    TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState, TxStatus,
-    UploadInfo, WorkJson,
+    SnapshotJson, SnapshotProgressJson, StorageInfo, StretchJson, Submitted, Supply, SyncInfo, SyncPhase, TableSize,
+    TrafficJson, TransactionInfo, TransactionJson, TransactionPage, TransactionProofJson, Trust, TxCheck, TxState,
+    TxStatus, UploadInfo, WorkJson,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -328,6 +328,7 @@ fn node_answers(add: &mut impl FnMut(&'static str, Value)) {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            stretches: vec![StretchJson { from: 4_096, to: 8_191, drawn: true }],
             trust: Trust::Work,
             restored_at: Some(600),
             history_height: Some(300),

@@ -89,6 +89,17 @@ pub struct SnapshotJson {
     pub accounts: u64,
 }
 
+/// Blocks below the lowest body whose transactions a node keeps, too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StretchJson {
+    /// The first.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+    /// Whether the node's peer id draws it; others it has fetched, as few nodes have them.
+    pub drawn: bool,
+}
+
 /// A copy of the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupInfo {

@@ -108,7 +108,7 @@ impl Transport for Handle {
             SwarmAction::Provide(resource) => return self.fabric().provide(node, &resource),
             SwarmAction::StopProviding(resource) => self.fabric().stop_providing(node, &resource),
             // Here nobody keeps what strangers provide.
-            SwarmAction::KnowSnapshots(_) => {}
+            SwarmAction::KnowSnapshots(_) | SwarmAction::KnowStretches { .. } => {}
             SwarmAction::FindProviders { search, resource } => self.fabric().find_providers(node, search, &resource),
             SwarmAction::Register { point } => self.fabric().register(node, point),
             SwarmAction::Discover { point, max } => self.fabric().discover(node, point, max),

@@ -12,6 +12,7 @@ use cairn_ledger::{pow::Work, testing::arbitrary_hash, units::Height};
 use cairn_network::PeerStatus;
 use cairn_network::wire::{
     Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,
+    StretchName,
 };
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Event, Message as Exchange, ResponseChannel};
@@ -40,6 +41,8 @@ pub enum Claim {
     Honest,
     /// More work than anybody has, at another tip after each answer.
     Most,
+    /// That it has pruned its chain below this height, and keeps all of it in a stretch.
+    Pruned(u64),
 }
 
 /// What it answers who asks for headers.
@@ -321,8 +324,15 @@ impl Actor {
         let chain = self.shared.chain();
         let (tip, height) = (chain.tip(), Height::new(chain.height()));
         let honest = PeerStatus { tip, height, total_work: chain.total_work(), lowest_body: Height::GENESIS, ..theirs };
-        if self.manner.claim == Claim::Honest {
-            return honest;
+        let honest = PeerStatus { stretches: BoundedVec::default(), ..honest };
+        match self.manner.claim {
+            Claim::Honest => return honest,
+            Claim::Pruned(below) => {
+                let to = Height::new(below);
+                let stretches = BoundedVec::new(vec![StretchName { from: Height::GENESIS, to }]).expect("one");
+                return PeerStatus { lowest_body: to, stretches, ..honest };
+            }
+            Claim::Most => {}
         }
         self.claims += 1;
         let n = u64::from(sha256(&[&self.swarm.local_peer_id().to_bytes()]).as_bytes()[0]) << 32 | self.claims;

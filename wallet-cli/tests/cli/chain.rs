@@ -288,6 +288,7 @@ impl Chain {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            stretches: Vec::new(),
             trust: Trust::Full,
             restored_at: None,
             history_height: None,

@@ -216,6 +216,7 @@ impl State {
             memory_bytes: None,
             max_memory_bytes: None,
             lowest_body: 0,
+            stretches: Vec::new(),
             trust: Trust::Full,
             restored_at: None,
             history_height: None,

@@ -50,6 +50,7 @@ fn the_median_clock_is_not_moved_by_one_liar() {
             snapshots: Default::default(),
             rules_id: Hash::ZERO,
             upgrades: Default::default(),
+            stretches: Default::default(),
         };
         table.set_status(number, status, Timestamp::from_millis(1_000))
     };
@@ -147,6 +148,7 @@ fn who_never_says_where_it_stands_or_falls_silent_is_found() {
         snapshots: Default::default(),
         rules_id: Hash::ZERO,
         upgrades: Default::default(),
+        stretches: Default::default(),
     };
     table.set_status(number, status, Timestamp::from_millis(0));
     table.heard(number, soon);
@@ -180,6 +182,7 @@ fn says(rules_id: u64, upgrades: &[(u64, &str)]) -> PeerStatus {
         snapshots: Default::default(),
         rules_id: arbitrary_hash(rules_id),
         upgrades: BoundedVec::new(upgrades.iter().map(named).collect()).expect("two"),
+        stretches: BoundedVec::default(),
     }
 }
 

@@ -6,10 +6,11 @@ use super::{Machine, SyncAction};
 use crate::sync::tree::{Body as BodyState, Node};
 use crate::wire::{Bodies, MAX_BODIES, Message};
 use crate::{RequestError, sync::pace::Pace, sync::sync_peers::SyncPeer};
+use cairn_chain::store::LEAST_KEPT;
 use cairn_chain::{BlockOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::block::{Body, HEADER_BYTES, block_size};
 use cairn_ledger::error::{BlockError, Fault};
-use cairn_ledger::hash::BlockId;
+use cairn_ledger::{hash::BlockId, units::Height};
 use std::time::{Duration, Instant};
 
 /// Bodies are fetched at most so many blocks above the lowest that is not here: seconds of small ones.
@@ -87,17 +88,18 @@ impl Machine {
     /// Asks for the lowest missing bodies those who should bring them first. `false`: there is nobody to ask,
     /// nothing to ask for, or no room.
     fn ask_for_lowest(&mut self) -> bool {
-        let Some(first) = self.tree.missing(self.window()).next() else { return false };
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
         let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
         if waited_for >= MAX_JOBS || too_much {
             return false;
         }
-        let Some((peer, takes)) = self.choose_peer(&first) else { return false };
+        let Some((first, peer, takes)) = self.choose_lowest() else { return false };
+        let window = self.window();
         let Some(source) = self.sources.get_mut(&peer) else { return false };
         source.jobs += 1;
         let count = source.request_size(self.mean_body, MAX_BODIES);
-        let ids: Vec<BlockId> = self.tree.missing(self.window()).take(count).collect();
+        let missing = self.tree.missing_from(first, window).take_while(|(height, _)| source.status.keeps(*height));
+        let ids: Vec<BlockId> = missing.take(count).map(|(_, id)| id).collect();
         let job = self.next_job();
         ids.iter().for_each(|id| self.tree.set_body(id, BodyState::Asked(job)));
         let (expected, deadline) = (self.now + takes, self.now + Pace::patience(takes));
@@ -130,6 +132,28 @@ impl Machine {
         ((job.ids.len() as f64 * self.mean_body) as usize).min(Bodies::MAX_BYTES)
     }
 
+    /// The lowest missing body that somebody may be asked for, with who should bring it first, and how long that takes. Where
+    /// nobody who has the lowest of all is free, those who keep others need not rest.
+    fn choose_lowest(&self) -> Option<(Height, PeerNumber, Duration)> {
+        let window = self.window();
+        let choose = |height| {
+            let (peer, takes) = self.choose_peer(&self.tree.at(height)?)?;
+            Some((height, peer, takes))
+        };
+        let lowest = self.tree.missing_within((Height::GENESIS, Height::new(u64::MAX)), window)?;
+        choose(lowest).or_else(|| {
+            let free = self.sources.values().filter(|source| source.is_free(self.now));
+            let kept = free.flat_map(|source| source.status.kept());
+            choose(kept.filter_map(|range| self.tree.missing_within(range, window)).min()?)
+        })
+    }
+
+    /// Whether a body is missing in the window that anybody keeps, however busy.
+    fn lacks_what_is_kept(&self) -> bool {
+        let (window, mut kept) = (self.window(), self.sources.values().flat_map(|source| source.status.kept()));
+        kept.any(|range| self.tree.missing_within(range, window).is_some())
+    }
+
     /// Who should bring a block first, and how long that takes with what else is asked for.
     fn choose_peer(&self, id: &BlockId) -> Option<(PeerNumber, Duration)> {
         let node = self.tree.get(id)?;
@@ -151,7 +175,7 @@ impl Machine {
     /// Where the lowest body that is not here holds up all others (the window is asked for to its end), and
     /// somebody else should bring it much sooner than whoever was asked, it is missing again.
     fn pass_on_head(&mut self) -> bool {
-        let head = self.tree.lowest().filter(|_| self.tree.missing(self.window()).next().is_none());
+        let head = self.tree.lowest().filter(|_| !self.lacks_what_is_kept());
         let Some(Node { body: BodyState::Asked(job), .. }) = head else { return false };
         let (Some(asked), Some(head)) = (self.bodies.get(job), head) else { return false };
         let others = self.sources.iter().filter(|(peer, source)| {
@@ -259,7 +283,12 @@ impl Machine {
     /// A peer does not have a block. Whoever says it follows the chain with that block withholds it.
     fn on_lacking(&mut self, peer: PeerNumber, first: Option<&BlockId>) {
         let Some((id, node)) = first.and_then(|id| Some((id, self.tree.get(id)?))) else { return };
-        let (height, withholds) = (node.height(), node.source == peer);
+        let height = node.height();
+        // Whoever prunes may have done so since it last said what it keeps.
+        let may_prune = |source: &SyncPeer| {
+            source.status.lowest_body > Height::GENESIS && height.saturating_add(LEAST_KEPT) <= source.status.height
+        };
+        let withholds = node.source == peer && !self.sources.get(&peer).is_some_and(may_prune);
         self.change(peer, |source, now| source.lack(*id, height, now));
         if withholds {
             self.actions.push(SyncAction::Report { peer, misbehaviour: Misbehaviour::Stalled });

@@ -260,7 +260,8 @@ impl Machine {
         };
         if is_lacking && self.next_search.is_none_or(|next| next <= self.now) {
             self.next_search = Some(self.now + SEEK_EVERY);
-            self.actions.push(SyncAction::SeekOthers);
+            let height = self.tree.lowest().map_or(self.tip.height().saturating_add(1), Node::height);
+            self.actions.push(SyncAction::SeekOthers { height });
         }
     }
 }

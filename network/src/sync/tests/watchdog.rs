@@ -12,7 +12,7 @@ fn phase(world: &World) -> SyncPhase {
 }
 
 fn searches(world: &World) -> usize {
-    world.log.iter().filter(|action| matches!(action, SyncAction::SeekOthers)).count()
+    world.log.iter().filter(|action| matches!(action, SyncAction::SeekOthers { .. })).count()
 }
 
 #[test]

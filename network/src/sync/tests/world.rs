@@ -4,7 +4,7 @@
 use crate::sync::machine::bodies::{MAX_BYTES, MAX_JOBS};
 use crate::sync::machine::{Machine, SyncAction, SyncEvent};
 use crate::sync::presync::{Presync, PresyncRules};
-use crate::wire::{Bodies, MAX_HEADERS, Message as _};
+use crate::wire::{Bodies, MAX_HEADERS, Message as _, StretchName};
 use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, sync::mailbox::SyncPhase, sync::sync_peers::JOBS_EACH};
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
 use cairn_ledger::block::{Body, HEADER_BYTES, Header, block_size};
@@ -49,6 +49,8 @@ pub(super) struct Peer {
     pub(super) claims: Option<u64>,
     /// The lowest block whose body it keeps.
     pub(super) lowest_body: u64,
+    /// What it keeps below that, and says so.
+    pub(super) stretches: Vec<(u64, u64)>,
     pub(super) kind: PeerKind,
     /// Bytes a second; without it all comes at once.
     pub(super) rate: Option<f64>,
@@ -309,8 +311,8 @@ impl Peer {
         let places = chain.iter().map(Header::id).zip(0..).collect();
         let delay = Duration::from_millis(20);
         let (claims, kind, rate, free) = (None, PeerKind::default(), None, None);
-        let (manner, lowest_body) = (Manner::Honest, 0);
-        Self { chain: chain.to_vec(), places, manner, delay, claims, lowest_body, kind, rate, free }
+        let (manner, lowest_body, stretches) = (Manner::Honest, 0, Vec::new());
+        Self { chain: chain.to_vec(), places, manner, delay, claims, lowest_body, stretches, kind, rate, free }
     }
 
     pub(super) fn of(manner: Manner, chain: &[Header]) -> Self {
@@ -332,6 +334,7 @@ impl Peer {
     pub(super) fn status(&self) -> PeerStatus {
         let tip = self.chain.last().cloned().unwrap_or_else(genesis);
         let claimed = self.claims.unwrap_or(tip.height.get());
+        let name = |(from, to): &(u64, u64)| StretchName { from: Height::new(*from), to: Height::new(*to) };
         PeerStatus {
             genesis_id: genesis().id(),
             tip: if self.claims.is_some() { BlockId::from_bytes([9; 32]) } else { tip.id() },
@@ -342,6 +345,7 @@ impl Peer {
             snapshots: BoundedVec::default(),
             rules_id: Hash::ZERO,
             upgrades: BoundedVec::default(),
+            stretches: BoundedVec::new(self.stretches.iter().map(name).collect()).expect("a few"),
         }
     }
 
@@ -359,7 +363,9 @@ impl Peer {
 
     pub(super) fn bodies(&self, ids: &[BlockId], body: &Body) -> Option<Vec<Body>> {
         // Places begin with 0 for block 1.
-        let has = |id: &&BlockId| self.places.get(id).is_some_and(|place| *place as u64 + 1 >= self.lowest_body);
+        let in_stretch = |height| self.stretches.iter().any(|(from, to)| (*from..*to).contains(&height));
+        let keeps = |height| height >= self.lowest_body || in_stretch(height);
+        let has = |id: &&BlockId| self.places.get(id).is_some_and(|place| keeps(*place as u64 + 1));
         let count = ids.iter().take_while(has).count();
         let wrong = payment(&easy_network(), &key(1), 0, key(2).address(), 1, 1);
         match self.manner {
@@ -520,7 +526,7 @@ impl World {
                     self.leave(peer);
                 }
             }
-            SyncAction::Report { .. } | SyncAction::SeekOthers => {}
+            SyncAction::Report { .. } | SyncAction::SeekOthers { .. } => {}
         }
     }
 

@@ -4,13 +4,14 @@ use crate::api::context::{Context, millis};
 use crate::api::error::{self, refused};
 use crate::health::{Health, Problem, notice};
 use crate::history::HistoryHandle;
-use cairn_chain::{Reader, SnapshotInfo, store::TableUsage};
+use cairn_chain::store::{Stretch, TableUsage};
+use cairn_chain::{Reader, SnapshotInfo};
 use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
 use cairn_network::sync;
 use cairn_rpc::types::{
     BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, SnapshotProgressJson,
-    StorageInfo, SyncInfo, SyncPhase, TableSize, Trust, UploadInfo,
+    StorageInfo, StretchJson, SyncInfo, SyncPhase, TableSize, Trust, UploadInfo,
 };
 use cairn_rpc::{methods::NodeServer, text::Text};
 use jsonrpsee::core::{RpcResult, async_trait};
@@ -25,6 +26,7 @@ impl NodeServer for Context {
         let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
         let read = |reader: &Reader| Ok((reader.indexed()?, reader.account_count()?, reader.restored()?));
         let (indexed, accounts, restored) = self.read(read).await?;
+        let kept = self.handles.chain.reader().kept();
         Ok(NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             chain: self.spec.params().name.clone(),
@@ -48,7 +50,8 @@ impl NodeServer for Context {
             accounts,
             memory_bytes: memory::resident(),
             max_memory_bytes: self.max_memory_bytes,
-            lowest_body: self.handles.chain.reader().lowest_body().get(),
+            lowest_body: kept.lowest().get(),
+            stretches: kept.stretches().iter().map(show_stretch).collect(),
             trust: if restored.is_some() { Trust::Work } else { Trust::Full },
             restored_at: restored.map(Height::get),
             history_height: self.handles.history.as_ref().and_then(HistoryHandle::height).map(Height::get),
@@ -137,6 +140,10 @@ pub fn table_size(table: &TableUsage) -> TableSize {
 
 fn show_snapshot(held: &SnapshotInfo) -> SnapshotJson {
     SnapshotJson { height: held.height.get(), state_root: Text(held.state_root), accounts: held.accounts }
+}
+
+fn show_stretch(kept: &Stretch) -> StretchJson {
+    StretchJson { from: kept.from.get(), to: kept.to.get().saturating_sub(1), drawn: kept.is_drawn }
 }
 
 fn show_health(health: &Health) -> HealthJson {

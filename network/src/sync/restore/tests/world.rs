@@ -93,6 +93,7 @@ impl Peer {
             snapshots: BoundedVec::new(held.into_iter().collect()).expect("one"),
             rules_id: Hash::ZERO,
             upgrades: BoundedVec::default(),
+            stretches: BoundedVec::default(),
         }
     }
 
