@@ -31,7 +31,7 @@ fn shell() -> Shell {
 
 /// Keeps a page where somebody wants to look at it.
 fn keep(name: &str, html: &str) {
-    if let Some(directory) = std::env::var_os("CAIRN_PAGES") {
+    if let Some(directory) = std::env::var_os("CAIRN_PAGES").filter(|directory| !directory.is_empty()) {
         fs::write(Path::new(&directory).join(format!("{name}.html")), html).expect("a page is written");
     }
 }
