@@ -2,8 +2,8 @@
 
 use super::forward::{Forward, Order};
 use super::{Healer, Unhealed, Wanted};
-use crate::store::Durability;
 use crate::store::schema::{BlockKey, BodyByBlock, HeaderById, HeaderRecord, UndoByBlock, UndoLeaves};
+use crate::store::{Durability, StoreError};
 use cairn_common::clock;
 use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
@@ -73,10 +73,16 @@ impl Healer<'_> {
         Ok(anew.end()?)
     }
 
+    /// The heights of all blocks that have an undo record.
+    fn undoable_heights(&self) -> Result<impl Iterator<Item = Height>, StoreError> {
+        let is_whole = |height: &Height| *height > Height::GENESIS && self.store.is_whole(*height);
+        Ok(self.kept_heights()?.filter(is_whole))
+    }
+
     /// Makes the undo records again that cannot be read.
     pub(super) fn heal_undo(&self) -> Result<(), Unhealed> {
         let mut lost = Vec::new();
-        for height in self.kept_heights()?.filter(|height| *height > Height::GENESIS) {
+        for height in self.undoable_heights()? {
             if self.store.undo(&self.store.header_on_chain(height)?).is_err() {
                 lost.push(height);
             }
@@ -97,7 +103,7 @@ impl Healer<'_> {
             return Ok(self.store.sync()?);
         }
         let mut anew = self.store.anew::<UndoByBlock>()?;
-        for height in self.kept_heights()?.filter(|height| *height > Height::GENESIS) {
+        for height in self.undoable_heights()? {
             let header = self.store.header_on_chain(height)?;
             let undo = self.store.undo(&header)?;
             anew.put(&BlockKey::from(&header), &undo)?;

@@ -63,8 +63,9 @@ impl Healer<'_> {
     /// The heights of all blocks that were not pruned.
     pub(super) fn kept_heights(&self) -> Result<impl Iterator<Item = Height> + use<>, StoreError> {
         let tip = self.store.expect_header(&self.store.tip()?)?.header().height.get();
-        let lowest = self.store.lowest_body().get().max(1);
-        Ok([0].into_iter().chain(lowest..=tip).map(Height::new))
+        let heights = (0..=tip).map(Height::new).filter(|height| self.store.is_kept(*height));
+        // What is pruned meanwhile is asked of nobody.
+        Ok(heights.collect::<Vec<_>>().into_iter())
     }
 
     /// The next start reads all accounts, and so makes them again.
@@ -117,7 +118,9 @@ pub(crate) fn heal_meta(store: &ChainStore, spec: &ChainSpec, options: DbOptions
         (MetaKey::Roots, None),
         (MetaKey::Restoring, None),
         (MetaKey::Restored, restored.map(MetaRecord::Restored)),
+        (MetaKey::Stretches, None),
     ];
+    let lost_stretches = store.meta(&MetaKey::Stretches).is_err();
     let mut anew = store.anew::<Meta>()?;
     for (key, derived) in derived {
         // What can be read stays, also that there is nothing.
@@ -125,5 +128,10 @@ pub(crate) fn heal_meta(store: &ChainStore, spec: &ChainSpec, options: DbOptions
             anew.put(&key, &record)?;
         }
     }
-    anew.end()
+    anew.end()?;
+    match lowest.filter(|_| lost_stretches) {
+        // Which stretches were kept below is not known any more.
+        Some(lowest) => store.drop_bodies_below(lowest),
+        None => Ok(()),
+    }
 }

@@ -7,8 +7,8 @@ use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;
 use super::memory;
 use super::rocks::{Rocks, RocksBatch};
-use super::schema::{BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord};
-use super::{ChainStore, Db, StoreError};
+use super::schema::{BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord, UndoByBlock};
+use super::{ChainStore, Db, Durability, StoreError};
 use cairn_ledger::{BlockId, Height, codec::encode_onto};
 use std::marker::PhantomData;
 
@@ -85,12 +85,22 @@ impl ChainStore {
         self.id_at(height_in(&key)?)
     }
 
-    /// The lowest block whose body is here, but for block 0, where that is not block 1.
+    /// Removes the bodies below a height, but for that of block 0.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub(crate) fn drop_bodies_below(&self, height: Height) -> Result<(), StoreError> {
+        let mut batch = self.batch(0);
+        batch.delete_range::<BodyByBlock>(&BlockKey::before(Height::new(1)), &BlockKey::before(height));
+        batch.write(Durability::Synced)
+    }
+
+    /// The lowest block that can be taken back, where that is not block 1: those below were pruned.
     ///
     /// # Errors
     /// A failing or corrupt database.
     pub(crate) fn lowest_stored(&self) -> Result<Option<Height>, StoreError> {
-        let first = self.db.entries_from::<BodyByBlock>(&BlockKey::before(Height::new(1))).next().transpose()?;
+        let first = self.db.entries_from::<UndoByBlock>(&BlockKey::before(Height::new(1))).next().transpose()?;
         let height = first.map(|(key, _)| height_in(&key)).transpose()?;
         Ok(height.filter(|height| *height > Height::new(1)))
     }
