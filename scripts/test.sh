@@ -3,12 +3,12 @@
 #
 # Usage: scripts/test.sh [STAGE...]
 #
-# Stages, in order: fmt layers clippy build test doc; all of them unless some are named. The first that
+# Stages, in order: fmt layers clippy build test web doc; all of them unless some are named. The first that
 # fails ends the run. All share one profile and one set of features, so that nothing is compiled twice.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 
-STAGES=(fmt layers clippy build test doc)
+STAGES=(fmt layers clippy build test web doc)
 # The longest a stage may take, in seconds: a first build of RocksDB on two slow cores fits; a test that
 # waits for ever does not.
 STAGE_LIMIT=2400
@@ -22,6 +22,14 @@ stage_clippy() {
 }
 stage_build() { cargo build --workspace --all-targets --release --locked; }
 stage_test() { cargo test --workspace --release --locked; }
+# The light client in the explorer's pages has no package and needs no build.
+stage_web() {
+    if node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null; then
+        node --test explorer/web/tests/*.test.mjs
+    else
+        say "skipped: the tests of explorer/web need Node.js 20 or later (apt-get install nodejs)"
+    fi
+}
 stage_doc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --release --locked; }
 
 # One stage in a shell of its own, for `timeout` to end.
