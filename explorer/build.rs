@@ -25,7 +25,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let path = entry?.path();
         if path.is_file() {
             files.push(path);
-        } else if path.file_name().is_some_and(|name| name != "tests") {
+        } else if path.file_name().is_some_and(|name| name != "tests" && name != "tools") {
             collect(&path, files)?;
         }
     }

@@ -18,7 +18,9 @@ use cairn_ledger::{
     AccountProof, Address, BlockError, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, CheckedTransaction,
     Header, Height, LinkedHeader, Transaction, TxError,
 };
-use std::{path::Path, sync::Arc};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running writer.
@@ -83,6 +85,7 @@ fn start(
     let (tip_sender, tip) = watch::channel(writer.tip());
     let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
     let (precheck, others) = (writer.precheck.clone(), writer.others.clone());
+    let is_mending = writer.healed.is_mending();
     let mender = Mender { writer: mailbox.clone(), healed: writer.healed.count() };
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
     let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new(), installing: None };
@@ -100,6 +103,7 @@ fn start(
         ahead,
         events,
         others,
+        is_mending,
     };
     Ok((handle, Chain { ended }))
 }
@@ -117,6 +121,7 @@ pub struct ChainHandle {
     ahead: watch::Receiver<Ahead>,
     events: broadcast::Sender<ChainEvent>,
     others: Others,
+    is_mending: Arc<AtomicBool>,
 }
 
 impl ChainHandle {
@@ -401,6 +406,11 @@ impl ChainHandle {
     /// From now on these are asked for records that are damaged here. The first to be named are asked.
     pub fn ask_others(&self, others: mpsc::Sender<Wanted>) {
         self.others.set(others);
+    }
+
+    /// Whether damage is being mended: until it is, which may take minutes, nothing else is answered.
+    pub fn is_mending(&self) -> bool {
+        self.is_mending.load(Ordering::Acquire)
     }
 
     /// What is kept beside the chain.

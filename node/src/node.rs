@@ -21,6 +21,8 @@ pub use crate::api::Handles;
 
 /// So often a node starts again by itself to mend its database.
 const MOST_RESTARTS: usize = 3;
+/// How long it waits for that.
+const RESTART_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long the system is given to say where the node listens; after that the node goes on without.
 const LISTEN_WITHIN: Duration = Duration::from_secs(5);
@@ -100,6 +102,8 @@ impl Node {
             match Self::run_once(settings.clone(), &mut signals, &mut panics, &mut started).await {
                 Err(error) if error.is_storage_failure() && data_dir::awaits_mending(&settings.data_dir) => {
                     tracing::warn!(target: "cairn::node", "starting again: the database has to be opened anew to be mended");
+                    // Whoever still reads holds it open.
+                    tokio::time::sleep(RESTART_PAUSE).await;
                 }
                 ended => return ended,
             }

@@ -263,6 +263,16 @@ impl HeaderTree {
         }
     }
 
+    /// Notes that a block's body is not on the disk any more.
+    pub(crate) fn lose_body(&mut self, id: &BlockId) {
+        if let Some(entry) = self.entries.get_mut(id)
+            && matches!(entry.body, BodyState::Stored)
+        {
+            entry.body = BodyState::Missing;
+            self.incomplete_from(*id);
+        }
+    }
+
     /// Keeps a header as the parent of others, where [`CONTEXT_EVERY`] says so.
     pub(crate) fn keep_context(&mut self, context: &ChainContext) {
         if context.header().height.get().is_multiple_of(CONTEXT_EVERY)

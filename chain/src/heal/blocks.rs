@@ -9,8 +9,8 @@ use cairn_ledger::validate::{check_header, check_work};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 
 impl Healer<'_> {
-    /// Fetches the headers of the followed chain that cannot be read. Those of other branches go: whoever has one of them
-    /// with more work sends it again.
+    /// Fetches the headers of the followed chain that cannot be read. Those of other branches that cannot be read go:
+    /// whoever has one of them with more work sends it again.
     pub(super) fn heal_headers(&self) -> Result<(), Unhealed> {
         let mut below: Option<(BlockId, Height)> = None;
         let mut heights = 0..;
@@ -31,6 +31,9 @@ impl Healer<'_> {
             below = Some((id, height));
         }
         let mut anew = self.store.anew::<HeaderById>()?;
+        for header in self.store.readable_headers() {
+            anew.put(&header.id(), &HeaderRecord::from(&header))?;
+        }
         for height in (0..=below.map_or(0, |(_, height)| height.get())).map(Height::new) {
             let header = self.store.header_on_chain(height)?;
             anew.put(&header.id(), &HeaderRecord::from(&header))?;
@@ -48,29 +51,50 @@ impl Healer<'_> {
         check_header(self.spec, &context, sealed, clock::now()).map_err(|_| Unhealed::Contradicted)
     }
 
-    /// Fetches the bodies of the followed chain that cannot be read.
+    /// Fetches the bodies of the followed chain that cannot be read. Blocks of other branches whose bodies cannot be read go.
     pub(super) fn heal_bodies(&self) -> Result<(), Unhealed> {
         for height in self.kept_heights()? {
             let header = self.store.header_on_chain(height)?;
-            let (body, was_there) = self.body(&header)?;
-            if !was_there {
-                let mut batch = self.store.batch(0);
-                batch.put::<BodyByBlock>(&BlockKey::from(&header), &body);
-                batch.write(Durability::Buffered)?;
-                self.note_made();
+            match self.body(&header) {
+                Ok((_, true)) => {}
+                Ok((body, false)) => {
+                    let mut batch = self.store.batch(0);
+                    batch.put::<BodyByBlock>(&BlockKey::from(&header), &body);
+                    batch.write(Durability::Buffered)?;
+                    self.note_made();
+                }
+                // Of a stretch that nobody else has there is nothing whole any more.
+                Err(Unhealed::NotFound { .. }) if !self.store.is_whole(height) => _ = self.store.drop_stretches()?,
+                Err(error) => return Err(error),
             }
         }
+        self.drop_unreadable_branches()?;
         // Bodies are in files of their own, which nothing merges: with a new one in its place, a damaged one is never read
         // again. Where the table itself is damaged, it is written anew.
         if self.store.first_damage::<BodyByBlock>().is_none() {
             return Ok(self.store.sync()?);
         }
         let mut anew = self.store.anew::<BodyByBlock>()?;
-        for height in self.kept_heights()? {
-            let header = self.store.header_on_chain(height)?;
-            anew.put(&BlockKey::from(&header), &self.store.expect_body(&header)?)?;
+        for header in self.store.headers() {
+            let header = header?;
+            if let Some(body) = self.store.body(&header)? {
+                anew.put(&BlockKey::from(&header), &body)?;
+            }
         }
         Ok(anew.end()?)
+    }
+
+    /// Removes blocks off the followed chain whose bodies cannot be read: with their headers, which say that they are here.
+    fn drop_unreadable_branches(&self) -> Result<(), Unhealed> {
+        let mut batch = self.store.batch(0);
+        for header in self.store.headers() {
+            let header = header?;
+            if self.store.body(&header).is_err() && !self.store.is_connected(&header)? {
+                batch.delete::<BodyByBlock>(&BlockKey::from(&header));
+                batch.delete::<HeaderById>(&header.id());
+            }
+        }
+        Ok(batch.write(Durability::Synced)?)
     }
 
     /// The heights of all blocks that have an undo record.

@@ -40,7 +40,7 @@ use cairn_common::clock;
 use cairn_ledger::accounts::StateRun;
 use cairn_ledger::{BlockId, Body, ChainSpec, Hash, Header, Height, LinkedHeader, Transaction, merkle::txs_root};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,11 +48,11 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// How long others are waited for; no block is imported meanwhile.
-const WAIT_FOR_OTHERS: Duration = Duration::from_secs(30);
+const WAIT_FOR_OTHERS: Duration = Duration::from_secs(60);
 /// Between two looks whether somebody has answered.
 const PAUSE: Duration = Duration::from_millis(2);
 /// So often a table is mended until the node is started again.
-const MAX_HEALED: usize = 8;
+pub(crate) const MAX_HEALED: usize = 8;
 /// Records of a table that rests on another that is damaged, too, and so on.
 const MAX_DEPTH: usize = 3;
 
@@ -146,6 +146,7 @@ fn wait(deadline: Instant) -> Option<()> {
 pub(crate) struct HealedTables {
     tables: Vec<&'static str>,
     count: Arc<AtomicU64>,
+    is_mending: Arc<AtomicBool>,
     is_index_lost: bool,
 }
 
@@ -165,6 +166,11 @@ impl HealedTables {
     /// How often something was mended, for those who read meanwhile.
     pub(crate) fn count(&self) -> Arc<AtomicU64> {
         self.count.clone()
+    }
+
+    /// Whether something is being mended: until it is, the writer answers nobody.
+    pub(crate) fn is_mending(&self) -> Arc<AtomicBool> {
+        self.is_mending.clone()
     }
 
     /// Whether the index of addresses was dropped since the last look, and is to be built again.

@@ -5,26 +5,37 @@ use crate::store::schema::{
     AddressLink, IdByHeight, IndexByAddress, LeavesByRun, LinkByIndex, LocationByTxid, Meta, MetaKey, MetaRecord,
     RootByRun, RootsByPart, SnapshotByHeight, TouchByAccount, TxLocation,
 };
-use crate::store::{ChainStore, DbOptions, Durability, StoreError};
+use crate::store::{ChainStore, DbOptions, Durability, StoreError, StretchList};
 use cairn_ledger::{Address, ChainSpec, Height};
 
 impl Healer<'_> {
     /// Where each address has its account.
     pub(super) fn heal_addresses(&self) -> Result<(), Unhealed> {
         let mut anew = self.store.anew::<IndexByAddress>()?;
+        let mut count = 0;
         for link in self.store.links() {
             let (index, link) = link?;
             anew.put(&link.address, &index)?;
+            count += 1;
         }
+        self.expect_all(count)?;
         Ok(anew.end()?)
+    }
+
+    /// Refuses to make a table from one that has lost something itself.
+    fn expect_all(&self, count: u64) -> Result<(), Unhealed> {
+        // Where those cannot be counted, they are damaged, too.
+        let is_other = self.store.balance_count().is_ok_and(|expected| count != expected);
+        if is_other { Err(Unhealed::Contradicted) } else { Ok(()) }
     }
 
     /// Whose each account is, and whose comes next.
     pub(super) fn heal_links(&self) -> Result<(), Unhealed> {
         let mut anew = self.store.anew::<LinkByIndex>()?;
-        let mut last: Option<(Address, u64)> = None;
+        let (mut last, mut count): (Option<(Address, u64)>, _) = (None, 0);
         for entry in self.store.addresses() {
             let (next, after) = entry?;
+            count += 1;
             if let Some((address, index)) = last.replace((next, after)) {
                 anew.put(&index, &AddressLink { address, next })?;
             }
@@ -32,6 +43,7 @@ impl Healer<'_> {
         if let Some((address, index)) = last {
             anew.put(&index, &AddressLink { address, next: Address::ZERO })?;
         }
+        self.expect_all(count)?;
         Ok(anew.end()?)
     }
 
@@ -105,10 +117,14 @@ pub(crate) fn heal_meta(store: &ChainStore, spec: &ChainSpec, options: DbOptions
     if got != expected {
         return Err(StoreError::OtherNetwork { got, expected });
     }
-    let lowest = store.lowest_stored()?;
+    // What a running node knows is not forgotten with its record.
+    let kept = store.kept();
+    let lowest = Some(kept.lowest()).filter(|lowest| *lowest > Height::GENESIS);
+    let lowest = if lowest.is_some() { lowest } else { store.lowest_stored()? };
+    let stretches = StretchList::new(kept.stretches().to_vec()).unwrap_or_default();
     let identity = MetaRecord::Identity { format: crate::store::schema::FORMAT, genesis_id: expected };
     // A chain that does not go back to block 1, and was not pruned, began with accounts of others.
-    let restored = lowest.and_then(Height::previous).filter(|_| options.keep_blocks.is_none());
+    let restored = lowest.and_then(Height::previous).filter(|_| options.keep_blocks.is_none() || options.from_snapshot);
     let derived = [
         (MetaKey::Identity, Some(identity)),
         (MetaKey::Tip, Some(MetaRecord::Tip(tip))),
@@ -118,9 +134,9 @@ pub(crate) fn heal_meta(store: &ChainStore, spec: &ChainSpec, options: DbOptions
         (MetaKey::Roots, None),
         (MetaKey::Restoring, None),
         (MetaKey::Restored, restored.map(MetaRecord::Restored)),
-        (MetaKey::Stretches, None),
+        (MetaKey::Stretches, (!stretches.is_empty()).then_some(MetaRecord::Stretches(stretches))),
     ];
-    let lost_stretches = store.meta(&MetaKey::Stretches).is_err();
+    let lost_stretches = kept.stretches().is_empty() && store.meta(&MetaKey::Stretches).is_err();
     let mut anew = store.anew::<Meta>()?;
     for (key, derived) in derived {
         // What can be read stays, also that there is nothing.

@@ -10,6 +10,7 @@ mod proofs;
 pub use history::{HISTORY_BEHIND, HistoryPage, HistoryQuery, NoHistory, Touched};
 pub use proofs::{ProvenTip, UnknownBlock};
 
+use crate::heal::MAX_HEALED;
 use crate::snapshot::{SnapshotInfo, Snapshots};
 use crate::store::{
     Backup, BackupError, ChainStore, DbUsage, Kept, LowestBody, StoreError, StoredBlock, StretchOptions,
@@ -68,19 +69,23 @@ pub(crate) struct Mender {
 impl Mender {
     /// Reads again once what was read is mended.
     fn read<T>(&self, read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let healed = self.healed.load(Ordering::Acquire);
-        match read() {
-            Err(damage) if damage.damaged_table().is_some() && !runtime::is_simulated() => {
-                self.mend(damage, healed);
-                // The same once more, where it could not be mended.
-                read()
+        // One thing that is read may rest on several tables.
+        for _ in 0..MAX_HEALED {
+            let healed = self.healed.load(Ordering::Acquire);
+            match read() {
+                Err(damage) if damage.damaged_table().is_some() && !runtime::is_simulated() => {
+                    if !self.mend(damage, healed) {
+                        break;
+                    }
+                }
+                read => return read,
             }
-            read => read,
         }
+        read()
     }
 
-    /// Has the writer mend it, and waits for that.
-    fn mend(&self, damage: StoreError, healed: u64) {
+    /// Has the writer mend it, and waits for that; whether it was.
+    fn mend(&self, damage: StoreError, healed: u64) -> bool {
         let (answer, answered) = mpsc::channel();
         let mut question = Message::Ask(Box::new(move |actor| {
             // Whoever reads stops the node, if need be.
@@ -92,7 +97,7 @@ impl Mender {
             thread::sleep(PAUSE);
         }
         // A writer that has ended drops the question.
-        let _ = answered.recv();
+        answered.recv().unwrap_or(false)
     }
 }
 

@@ -132,6 +132,14 @@ impl ChainStore {
         self.db.entries::<IndexByAddress>().map(place_of)
     }
 
+    /// How many accounts there are, going by what they have.
+    ///
+    /// # Errors
+    /// A failing or corrupt database.
+    pub(crate) fn balance_count(&self) -> Result<u64, StoreError> {
+        count_by_index::<AccountByIndex>(&self.db)
+    }
+
     /// How many accounts there are, going by their addresses.
     ///
     /// # Errors

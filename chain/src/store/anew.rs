@@ -7,11 +7,14 @@ use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;
 use super::memory;
 use super::rocks::{Rocks, RocksBatch};
-use super::schema::{BlockKey, BodyByBlock, IdByHeight, Meta, MetaKey, MetaRecord, UndoByBlock};
+use super::schema::{BlockKey, BodyByBlock, HeaderById, IdByHeight, Meta, MetaKey, MetaRecord, UndoByBlock};
+use super::snapshots::linked;
 use super::{ChainStore, Db, Durability, StoreError};
-use cairn_ledger::{BlockId, Height, codec::encode_onto};
-use std::marker::PhantomData;
+use cairn_ledger::{BlockId, Height, LinkedHeader, codec::encode_onto};
+use std::{iter, marker::PhantomData};
 
+/// Headers that are in hand at once.
+const HEADERS_AT_ONCE: usize = 4_096;
 /// Bytes that are written at once.
 const WRITTEN_AT_ONCE: usize = 1 << 20;
 
@@ -83,6 +86,39 @@ impl ChainStore {
     pub(crate) fn last_id(&self) -> Result<Option<BlockId>, StoreError> {
         let Some(key) = self.db.last_key::<IdByHeight>()? else { return Ok(None) };
         self.id_at(height_in(&key)?)
+    }
+
+    /// All stored headers.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = Result<LinkedHeader, StoreError>> {
+        self.db.entries::<HeaderById>().map(|entry| entry.map(|(_, record)| linked(record)))
+    }
+
+    /// All stored headers that can be read. Where one cannot, the next are looked for a little further: ids are hashes, so
+    /// few lie between.
+    pub(crate) fn readable_headers(&self) -> impl Iterator<Item = LinkedHeader> {
+        let mut from = Some(0_u16);
+        let parts = iter::from_fn(move || {
+            let first = from?;
+            let mut id = [0; 32];
+            id[..2].copy_from_slice(&first.to_be_bytes());
+            let (mut part, mut last) = (Vec::new(), first);
+            for entry in self.db.entries_from::<HeaderById>(&BlockId::from_bytes(id)) {
+                let Ok((key, record)) = entry else {
+                    from = last.checked_add(1);
+                    return Some(part);
+                };
+                last = key.first_chunk().map_or(last, |prefix| u16::from_be_bytes(*prefix));
+                part.push(linked(record));
+                if part.len() >= HEADERS_AT_ONCE && last > first {
+                    // What begins so is read again as a whole.
+                    from = Some(last);
+                    return Some(part);
+                }
+            }
+            from = None;
+            Some(part)
+        });
+        parts.flatten()
     }
 
     /// Removes the bodies below a height, but for that of block 0.

@@ -68,4 +68,5 @@ pub use error::StoreError;
 pub use memory::MemoryDisk;
 pub use pruning::{Kept, LEAST_KEPT, LowestBody};
 pub use rocks::awaits_mending;
+pub(crate) use stretches::StretchList;
 pub use stretches::{MAX_STRETCHES, STRETCH_BLOCKS, Stretch, StretchOptions};

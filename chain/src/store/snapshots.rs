@@ -185,7 +185,7 @@ impl ChainStore {
     }
 }
 
-fn linked(record: HeaderRecord) -> LinkedHeader {
+pub(super) fn linked(record: HeaderRecord) -> LinkedHeader {
     let HeaderRecord { header, total_work, next_target, completed } = record;
     let id = header.id();
     LinkedHeader::restore(header, id, total_work, next_target, completed.into_vec())

@@ -196,6 +196,10 @@ async fn assert_tip(node: &Fixture, branch: &Branch) {
 /// All is as it was, a fork is followed, and after a restart every invariant holds.
 async fn assert_healed(node: Fixture, branch: Branch, expect_healed: bool) {
     assert_all(&node, &branch).await;
+    assert_goes_on(node, branch, expect_healed).await;
+}
+
+async fn assert_goes_on(node: Fixture, branch: Branch, expect_healed: bool) {
     // Three blocks are taken back, and four others follow.
     let mut fork = Branch::new(&node.spec);
     branch.blocks.iter().take(branch.blocks.len() - 3).for_each(|block| {
@@ -251,6 +255,13 @@ a_flipped_byte! {
     a_flipped_byte_in_runs: LeavesByRun, |_| 40;
     a_flipped_byte_in_roots_of_runs: RootByRun, |_| 40;
     a_flipped_byte_in_meta: Meta, |_| 40;
+}
+
+/// The damage is met in the middle of an import, whose blocks are not lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reorganisation_across_damaged_undo_records_is_carried_out() {
+    let (node, _helper, branch) = damaged(UndoByBlock::NAME, |_| 40, 0, When::Stopped).await;
+    assert_goes_on(node, branch, true).await;
 }
 
 /// Those of the tip and of the history's peaks are in memory.

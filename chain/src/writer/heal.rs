@@ -6,6 +6,7 @@ use crate::store::schema::{self, LeavesByRun};
 use crate::store::{ChainStore, DbOptions, StoreError, Table};
 use cairn_ledger::ChainSpec;
 use std::cell::Cell;
+use std::sync::atomic::Ordering;
 
 /// Mends what an error says is damaged in a store.
 ///
@@ -23,7 +24,11 @@ pub(super) fn heal(
     }
     let (made, fetched) = (Cell::default(), Cell::default());
     let healer = Healer { store, spec, others, options, made, fetched };
-    match healer.heal(&damage) {
+    let is_mending = healed.is_mending();
+    is_mending.store(true, Ordering::Release);
+    let mended = healer.heal(&damage);
+    is_mending.store(false, Ordering::Release);
+    match mended {
         Ok(()) => {
             healed.note_healed(table);
             Ok(())

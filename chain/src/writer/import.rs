@@ -216,7 +216,11 @@ impl Writer {
             return Ok(block);
         }
         let header = self.expect_header(id)?;
-        let body = self.live.expect_body(&header)?;
+        let Some(body) = self.live.body(&header)? else {
+            // It went with what was damaged: it is wanted again.
+            self.tree.lose_body(id);
+            return Err(StoreError::missing::<BodyByBlock>(id));
+        };
         let corrupt = |_| StoreError::corrupt::<BodyByBlock>(id);
         self.precheck.check_stored(header, body).map_err(corrupt)
     }

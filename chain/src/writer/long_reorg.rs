@@ -9,8 +9,9 @@
 
 use super::reorg::{Executed, Failed, Note, Plan};
 use super::{Publish, Writer};
+use crate::message::ChainEvent;
 use crate::store::schema::{HeaderById, UnderWay};
-use crate::{message::ChainEvent, store::StoreError};
+use crate::store::{Durability, StoreError};
 use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{BlockError, BlockId, LinkedHeader, Timestamp};
 use std::{collections::VecDeque, sync::Arc};
@@ -69,6 +70,13 @@ impl Writer {
             if let Some(block) = self.tree.take_checked(id) {
                 self.store_body(&block)?;
                 self.tree.mark_stored(id);
+            } else if let Some(header) = self.tree.get(id)
+                && self.live.header(id)?.is_none()
+            {
+                // It went with what was damaged; the body is here.
+                let mut batch = self.live.batch(0);
+                self.live.put_header(&mut batch, header);
+                batch.write(Durability::Buffered)?;
             }
         }
         Ok(())

@@ -66,7 +66,11 @@ impl Writer {
         let Self { spec, live: store, workers, state, .. } = self;
         let started = clock::instant();
         let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
-        let (batch, index) = (store.batch(bytes), AddressIndex::load(store, spec)?);
+        let index = match AddressIndex::load(store, spec) {
+            Ok(index) => index,
+            Err(error) => return Err(Failed::Store { error, rest: plan.connect }),
+        };
+        let batch = store.batch(bytes);
         let (note, stored) = (plan.note, plan.note.is_some());
         let state = StagedState::new(state, inverses);
         let source = Source { store, workers };
@@ -116,13 +120,16 @@ type Blocks = (Vec<LinkedHeader>, Vec<CheckedBlock>);
 
 impl Execution<'_> {
     fn run(&mut self, plan: Plan) -> Result<Blocks, Failed> {
-        let mut disconnected = Vec::with_capacity(plan.disconnect.len());
-        for (header, body) in plan.disconnect {
-            self.disconnect(&header, body)?;
+        let Plan { disconnect, connect, .. } = plan;
+        let mut disconnected = Vec::with_capacity(disconnect.len());
+        for (header, body) in disconnect {
+            if let Err(error) = self.disconnect(&header, body) {
+                return Err(Failed::Store { error, rest: connect });
+            }
             disconnected.push(header);
         }
-        let mut connected = Vec::with_capacity(plan.connect.len());
-        let mut rest = plan.connect.into_iter();
+        let mut connected = Vec::with_capacity(connect.len());
+        let mut rest = connect.into_iter();
         while let Some(block) = rest.next() {
             match self.connect(block) {
                 Ok(block) => connected.push(block),

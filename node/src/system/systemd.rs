@@ -38,7 +38,9 @@ pub fn spawn(chain: ChainHandle, network: NetworkHandle, mut shutdown: Shutdown)
                 // One that is gone answers with nothing.
                 !info.peer_id.is_empty()
             };
-            if !both_answer(async { chain.refusal(BlockId::ZERO).await.is_ok() }, ask_network, every).await {
+            let answer = both_answer(async { chain.refusal(BlockId::ZERO).await.is_ok() }, ask_network, every).await;
+            // One that were ended now would begin again with the same.
+            if !answer && !chain.is_mending() {
                 tracing::warn!(target: "cairn::node", "the chain or the network does not answer: no sign of life for systemd");
                 continue;
             }
