@@ -210,5 +210,5 @@ pub fn execute_block(
             ConnectError::NotLoaded(error) => ConnectError::NotLoaded(error),
         })?;
     }
-    Ok(execution.finish(&header.beneficiary)?)
+    execution.finish(&header.beneficiary)
 }
