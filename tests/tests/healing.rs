@@ -9,8 +9,10 @@ use std::os::unix::fs::FileExt;
 use std::{path::Path, path::PathBuf, sync::Arc};
 
 const BLOCKS: u64 = 60;
-/// Where bytes flip: none of these tables is made from another of them.
-const TABLES: [&str; 5] = ["body_by_block", "account_by_index", "location_by_txid", "roots_by_part", "undo_by_block"];
+/// Where bytes flip, while nobody looks: what a start reads of so small a chain is made again from what is here, and bodies are
+/// asked of others.
+const TABLES: [&[&str]; 2] =
+    [&["account_by_index", "location_by_txid", "roots_by_part", "undo_by_block"], &["body_by_block"]];
 
 /// The files of a table: RocksDB writes its name at their end.
 fn files_of(database: &Path, table: &str) -> Vec<PathBuf> {
@@ -48,27 +50,30 @@ async fn flipped_bytes_are_mended_while_the_node_serves() {
         well.generate(1, 0).await;
     }
     agree(&[&well, &damaged]).await;
-    assert!(damaged.terminate().await.success());
-    for table in TABLES {
-        let files = files_of(&damaged.directory().join("db"), table);
-        assert!(!files.is_empty(), "{table}");
-        files.iter().for_each(|file| flip(file, 60));
+    for (round, tables) in (1..).zip(TABLES) {
+        assert!(damaged.terminate().await.success());
+        for table in tables {
+            let files = files_of(&damaged.directory().join("db"), table);
+            assert!(!files.is_empty(), "{table}");
+            files.iter().for_each(|file| flip(file, 20));
+        }
+        let check = offline(&network, damaged.directory(), &["db", "check"]).output().expect("it runs");
+        assert!(!check.status.success(), "the negative control");
+        damaged.restart().await;
+        damaged.has_peers(1).await;
+        for height in 0..=BLOCKS {
+            assert_eq!(block(&damaged, height), block(&well, height), "{height}");
+        }
+        for account in [0, 1, 2, 200] {
+            assert_eq!(damaged.account(account).await, well.account(account).await);
+        }
+        // It goes on: undo records, roots and places are written and read.
+        let payment = payment(network.spec(), &key(1), BLOCKS + round, key(200 + round).address(), 5_000, 1_000);
+        well.submit(&payment).await;
+        well.generate(2, 0).await;
+        agree(&[&well, &damaged]).await;
+        assert!(damaged.info().await.damage_mended > 0);
+        assert_eq!(well.info().await.damage_mended, 0, "the negative control");
+        assert!(damaged.log().contains("the table is whole again"), "{}", damaged.log());
     }
-    let check = || offline(&network, damaged.directory(), &["db", "check"]).output().expect("it runs");
-    assert!(!check().status.success(), "the negative control");
-    damaged.restart().await;
-    damaged.has_peers(1).await;
-    for height in 0..=BLOCKS {
-        assert_eq!(block(&damaged, height), block(&well, height), "{height}");
-    }
-    for account in [0, 1, 2, 200] {
-        assert_eq!(damaged.account(account).await, well.account(account).await);
-    }
-    // It goes on: undo records, roots and places are written and read.
-    well.submit(&payment(network.spec(), &key(1), BLOCKS + 1, key(201).address(), 5_000, 1_000)).await;
-    well.generate(2, 0).await;
-    agree(&[&well, &damaged]).await;
-    assert!(damaged.info().await.damage_mended > 0);
-    assert_eq!(well.info().await.damage_mended, 0, "the negative control");
-    assert!(damaged.log().contains("the table is whole again"), "{}", damaged.log());
 }

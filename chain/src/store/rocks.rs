@@ -176,7 +176,9 @@ impl Rocks {
     /// Opens the database in `path`, creating what is missing.
     pub(super) fn open(path: &Path, options: DbOptions, lowest: &LowestBody) -> Result<Self, StoreError> {
         let (mut db_options, mut tables) = (opening(options), TableOptions::new(options, lowest));
-        tables.merges = !path.join(DAMAGED).exists();
+        // Tests that damage files have nothing merge them before they are read.
+        let is_test = cfg!(test) && path.join("NO_MERGES").exists();
+        tables.merges = !path.join(DAMAGED).exists() && !is_test;
         db_options.create_if_missing(true);
         db_options.create_missing_column_families(true);
         // In the system's cache it would push out what is read again, and each fresh page costs the system, and the

@@ -147,14 +147,19 @@ enum When {
 }
 
 /// Two nodes with the same chain, one of which helps the other, whose table is damaged.
-async fn damaged(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
-    let (node, helper, branch) = alone(table, offset, empty, when).await;
+async fn damaged(
+    table: &str,
+    offsets: impl Fn(u64) -> Vec<u64>,
+    empty: usize,
+    when: When,
+) -> (Fixture, Fixture, Branch) {
+    let (node, helper, branch) = alone(table, offsets, empty, when).await;
     answer_from(&helper.chain, &node.chain);
     (node, helper, branch)
 }
 
 /// The same, but that nobody helps.
-async fn alone(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
+async fn alone(table: &str, offsets: impl Fn(u64) -> Vec<u64>, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
     let helper = Fixture::on(network(), options());
     let branch = chain(&helper.spec, empty);
     helper.import_all(&branch.blocks).await;
@@ -178,8 +183,10 @@ async fn alone(table: &str, offset: impl Fn(u64) -> u64, empty: usize, when: Whe
     let spawn = || super::spawn(spec.clone(), directory.path(), options()).expect("the same chain");
     let running = (when == When::Running).then(spawn);
     for file in &files {
-        flip(file, offset(std::fs::metadata(file).expect("a file").len()));
+        offsets(std::fs::metadata(file).expect("a file").len()).into_iter().for_each(|offset| flip(file, offset));
     }
+    // Otherwise a merge may be first to meet it.
+    std::fs::File::create(directory.path().join("NO_MERGES")).expect("a mark");
     if when == When::Merged {
         std::fs::File::create(directory.path().join("DAMAGED")).expect("a mark");
     }
@@ -242,32 +249,33 @@ macro_rules! a_flipped_byte {
 }
 
 a_flipped_byte! {
-    a_flipped_byte_in_bodies: BodyByBlock, |_| 40;
-    a_flipped_byte_in_undo_records: UndoByBlock, |_| 40;
-    a_flipped_byte_in_heights: IdByHeight, |_| 40;
-    a_flipped_byte_in_places_of_transactions: LocationByTxid, |_| 40;
-    a_flipped_byte_in_addresses: IndexByAddress, |_| 40;
-    a_flipped_byte_in_balances: AccountByIndex, |_| 40;
-    a_flipped_byte_in_links: LinkByIndex, |_| 40;
-    a_flipped_byte_in_roots: RootsByPart, |_| 40;
-    a_flipped_byte_in_the_address_index: TouchByAccount, |_| 40;
-    a_flipped_byte_in_the_list_of_snapshots: SnapshotByHeight, |_| 40;
-    a_flipped_byte_in_runs: LeavesByRun, |_| 40;
-    a_flipped_byte_in_roots_of_runs: RootByRun, |_| 40;
-    a_flipped_byte_in_meta: Meta, |_| 40;
+    a_flipped_byte_in_bodies: BodyByBlock, |_| vec![40];
+    a_flipped_byte_in_undo_records: UndoByBlock, |_| vec![40];
+    a_flipped_byte_in_heights: IdByHeight, |_| vec![40];
+    a_flipped_byte_in_places_of_transactions: LocationByTxid, |_| vec![40];
+    a_flipped_byte_in_addresses: IndexByAddress, |_| vec![40];
+    a_flipped_byte_in_balances: AccountByIndex, |_| vec![40];
+    a_flipped_byte_in_links: LinkByIndex, |_| vec![40];
+    a_flipped_byte_in_roots: RootsByPart, |_| vec![40];
+    a_flipped_byte_in_the_address_index: TouchByAccount, |_| vec![40];
+    a_flipped_byte_in_the_list_of_snapshots: SnapshotByHeight, |_| vec![40];
+    a_flipped_byte_in_runs: LeavesByRun, |_| vec![40];
+    a_flipped_byte_in_roots_of_runs: RootByRun, |_| vec![40];
+    a_flipped_byte_in_meta: Meta, |_| vec![40];
 }
 
 /// The damage is met in the middle of an import, whose blocks are not lost.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reorganisation_across_damaged_undo_records_is_carried_out() {
-    let (node, _helper, branch) = damaged(UndoByBlock::NAME, |_| 40, 0, When::Stopped).await;
+    let everywhere = |bytes: u64| (40..bytes / 10 * 7).step_by(1_000).collect();
+    let (node, _helper, branch) = damaged(UndoByBlock::NAME, everywhere, 0, When::Stopped).await;
     assert_goes_on(node, branch, true).await;
 }
 
 /// Those of the tip and of the history's peaks are in memory.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_in_headers_is_mended_while_the_node_runs() {
-    let (node, _helper, branch) = damaged(HeaderById::NAME, |bytes| bytes / 4, 400, When::Running).await;
+    let (node, _helper, branch) = damaged(HeaderById::NAME, |bytes| vec![bytes / 4], 400, When::Running).await;
     assert_healed(node, branch, true).await;
 }
 
@@ -275,7 +283,7 @@ async fn a_flipped_byte_in_headers_is_mended_while_the_node_runs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_others_say_is_believed_by_its_hash_alone() {
     for lies in [false, true] {
-        let (node, helper, branch) = alone(BodyByBlock::NAME, |_| 40, 0, When::Stopped).await;
+        let (node, helper, branch) = alone(BodyByBlock::NAME, |_| vec![40], 0, When::Stopped).await;
         if lies {
             let (sender, mut wanted) = mpsc::channel(1);
             node.chain.ask_others(sender);

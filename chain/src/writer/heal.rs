@@ -1,6 +1,7 @@
 //! What the writer does about damage: the table is mended, and whatever met it tries again.
 
 use super::Writer;
+use super::long_reorg::LongReorg;
 use crate::heal::{HealedTables, Healer, Others};
 use crate::store::schema::{self, LeavesByRun};
 use crate::store::{ChainStore, DbOptions, StoreError, Table};
@@ -81,12 +82,12 @@ impl Writer {
     /// Mends what an error says is damaged.
     ///
     /// # Errors
-    /// The same, where that cannot be: also while a reorganisation of several batches or a restore is under way, whose
-    /// blocks and accounts are nobody's chain.
+    /// The same, where that cannot be: also while a restore is under way, whose accounts are nobody's chain.
     pub(crate) fn heal(&mut self, damage: StoreError) -> Result<(), StoreError> {
         // A batch that was written before the damage was met: what is in memory is not what is on the disk.
-        let has_moved = self.live.tip().is_ok_and(|tip| tip != self.tip.id());
-        if self.long_reorg.is_some() || self.is_restoring() || has_moved {
+        let at = self.long_reorg.as_ref().map_or(self.tip.id(), LongReorg::at);
+        let has_moved = self.live.tip().is_ok_and(|tip| tip != at);
+        if self.is_restoring() || has_moved {
             return Err(damage);
         }
         // A snapshot that does not lead to its root: the accounts on the disk are wrong, or only the copy was.

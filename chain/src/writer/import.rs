@@ -244,8 +244,8 @@ impl Writer {
                 }
                 self.moved(executed).map(Some)
             }
-            Err(Failed::Store { error, rest }) => {
-                self.put_back(rest);
+            Err(Failed::Store { error, rest: waiting }) => {
+                self.put_back(waiting);
                 Err(error)
             }
             Err(Failed::Invalid { id, error, rest }) => {

@@ -97,11 +97,12 @@ impl Writer {
     /// then.
     pub(crate) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let Some(mut under_way) = self.long_reorg.take() else { return Ok(()) };
-        let plan = match under_way.at.id() == under_way.fork {
-            true => self.connect_run(&under_way)?,
-            false => {
-                let (disconnect, _) = self.run_down(under_way.at.id(), under_way.fork)?;
-                Plan { disconnect, connect: Vec::new(), note: Some(Note::UnderWay(under_way.note())) }
+        let plan = match self.next_run(&under_way) {
+            Ok(plan) => plan,
+            // Where it can be mended, the same is tried again.
+            Err(damage) => {
+                self.long_reorg = Some(under_way);
+                return self.heal(damage);
             }
         };
         let durability = self.durability(plan.connect.last().filter(|_| matches!(plan.note, Some(Note::Over))), now);
@@ -114,11 +115,23 @@ impl Writer {
                 }
                 under_way.log_progress();
             }
-            Err(Failed::Store { error, .. }) => return Err(error),
+            Err(Failed::Store { error, .. }) => {
+                self.long_reorg = Some(under_way);
+                return self.heal(error);
+            }
             Err(Failed::Invalid { id, error, .. }) => self.turn(&mut under_way, &id, *error)?,
         }
         self.long_reorg = Some(under_way);
         Ok(())
+    }
+
+    /// The next run, down or up.
+    fn next_run(&mut self, under_way: &LongReorg) -> Result<Plan, StoreError> {
+        if under_way.at.id() == under_way.fork {
+            return self.connect_run(under_way);
+        }
+        let (disconnect, _) = self.run_down(under_way.at.id(), under_way.fork)?;
+        Ok(Plan { disconnect, connect: Vec::new(), note: Some(Note::UnderWay(under_way.note())) })
     }
 
     /// The next run of the way up.
@@ -188,6 +201,11 @@ impl Writer {
 impl LongReorg {
     fn new(from: LinkedHeader, at: LinkedHeader, to: BlockId, fork: BlockId, up: VecDeque<BlockId>) -> Self {
         Self { from, to, at, fork, up, connected: Vec::new(), disconnected: Vec::new(), batches: 0 }
+    }
+
+    /// The tip on the disk.
+    pub(super) fn at(&self) -> BlockId {
+        self.at.id()
     }
 
     fn note(&self) -> UnderWay {
