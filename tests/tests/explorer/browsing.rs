@@ -135,10 +135,12 @@ async fn a_visitor_clicks_through_and_pages_back_through_an_address() {
         page.eval("history.back()");
         page.until(
             "it is the first page again",
-            "location.search === '' && document.querySelectorAll('#history tbody tr').length === 25",
+            "location.search === '' && document.querySelectorAll('#history tbody tr').length === 25 \
+             && document.readyState === 'complete'",
         );
         // The search, by the keyboard.
         page.press("/");
+        page.until("the search has the focus", "document.activeElement?.name === 'q'");
         page.type_text("2");
         page.press("Enter");
         page.until("the block is shown", "location.pathname === '/block/2' && document.readyState === 'complete'");
