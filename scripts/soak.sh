@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Repeats the crash tests many times: a node is killed with SIGKILL at ever other moments and must come
-# back, each time, to the state that a fresh replay of its blocks gives.
+# Repeats the crash tests many times: a node is killed with SIGKILL at ever other moments (of an import, a
+# synchronisation, a reorganisation, a restore, of pruning and of mending) and must come back, each time, to the state
+# that a fresh replay of its blocks gives.
 #
-# Usage: scripts/soak.sh kill9 [ROUNDS]           (100 rounds unless said otherwise; some five seconds each)
+# Usage: scripts/soak.sh kill9 [ROUNDS]           (100 rounds of each unless said otherwise; some five seconds each)
 #        scripts/soak.sh reorg [KILLS [BLOCKS]]   (100 kills in the middle of a reorganisation of 5000 blocks)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -23,8 +24,9 @@ if [[ "$mode" == reorg ]]; then
     bounded $((600 + 60 * rounds)) \
         cargo test --workspace --release --locked --test process kill_9_in_a_long_reorganisation -- --nocapture
 else
-    say "Killing nodes $rounds times ..."
-    # Twenty seconds for a round are four times what one takes.
-    bounded $((300 + 20 * rounds)) \
-        cargo test --workspace --release --locked --test process kill_9 -- --nocapture
+    say "Killing nodes $rounds times in each of their tasks ..."
+    # A minute for a round of all is twice what one takes.
+    bounded $((300 + 60 * rounds)) \
+        cargo test --workspace --release --locked --test process --test snapshots --test pruning --test healing \
+        kill_9 -- --nocapture
 fi

@@ -15,11 +15,11 @@ use cairn_network::{NetworkError, NetworkHandle, NetworkParts, sync};
 use std::time::{Duration, Instant};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 pub use crate::api::Handles;
 
-/// So often a node starts again by itself to mend its database.
+/// So often a node starts again by itself, to mend its database or to begin anew.
 const MOST_RESTARTS: usize = 3;
 /// How long it waits for that.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
@@ -39,6 +39,8 @@ pub struct RunningNode {
     /// Where it listens for peers, as multiaddresses that end in its peer id.
     pub p2p_addresses: Vec<String>,
     stop_requests: mpsc::Receiver<()>,
+    /// Why the writer of the chain gave up, if it did.
+    chain_failure: oneshot::Receiver<StoreError>,
     tasks: Tasks,
     // The lock goes last, after everything that the tasks had open.
     data_dir: DataDir,
@@ -50,7 +52,7 @@ pub enum NodeError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// The chain cannot be opened.
+    /// The chain cannot be opened, or followed any more.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The network cannot be joined.
@@ -105,6 +107,15 @@ impl Node {
                     // Whoever still reads holds it open.
                     tokio::time::sleep(RESTART_PAUSE).await;
                 }
+                Err(NodeError::Store(StoreError::ForkPruned { fork, lowest })) if settings.storage.from_snapshot => {
+                    tracing::error!(
+                        target: "cairn::node", fork = fork.get(), lowest_body = lowest.get(),
+                        "the chain with the most work leaves the stored one below what is kept of it: everything since \
+                         then is undone, and this node begins anew, with a snapshot of that chain"
+                    );
+                    tokio::time::sleep(RESTART_PAUSE).await;
+                    DataDir::open(&settings.data_dir)?.remove_chain()?;
+                }
                 ended => return ended,
             }
         }
@@ -130,8 +141,8 @@ impl Node {
             Some(error) => tracing::error!(target: "cairn::node", %error, "stopping, because a part failed"),
         }
         match (node.stop().await, failure) {
-            // Others may notice a failing storage before the writer has said so.
-            (Err(error), _) if error.is_storage_failure() => Err(error),
+            // Others may notice before the writer has said so.
+            (Err(error), _) if matches!(error, NodeError::Store(_)) || error.is_storage_failure() => Err(error),
             (_, Some(error)) => Err(error),
             (stopped, None) => stopped,
         }
@@ -145,9 +156,10 @@ impl Node {
         let data_dir = DataDir::open(&settings.data_dir)?;
         let mut tasks = Tasks::default();
         let (stop, stop_requests) = mpsc::channel(1);
-        match start_parts(settings, &data_dir, stop, &mut tasks).await {
+        let (chain_failed, chain_failure) = oneshot::channel();
+        match start_parts(settings, &data_dir, Ends { stop, chain_failed }, &mut tasks).await {
             Ok((handles, rpc_address, p2p_addresses)) => {
-                Ok(RunningNode { handles, rpc_address, p2p_addresses, stop_requests, tasks, data_dir })
+                Ok(RunningNode { handles, rpc_address, p2p_addresses, stop_requests, chain_failure, tasks, data_dir })
             }
             Err(error) => {
                 // What was started lets go of the data before the lock goes. Its own failure is the lesser.
@@ -178,9 +190,13 @@ impl RunningNode {
     /// # Errors
     /// The first part that failed, or that did not stop.
     pub async fn stop(self) -> Result<(), NodeError> {
-        let Self { handles, tasks, data_dir: _lock, .. } = self;
+        let Self { handles, tasks, mut chain_failure, data_dir: _lock, .. } = self;
         drop(handles);
-        tasks.stop().await?;
+        let stopped = tasks.stop().await;
+        if let Ok(failure) = chain_failure.try_recv() {
+            return Err(NodeError::Store(failure));
+        }
+        stopped?;
         tracing::info!(target: "cairn::node", "stopped");
         Ok(())
     }
@@ -220,23 +236,34 @@ impl Signals {
     }
 }
 
+/// Where the parts say that the node is to end.
+struct Ends {
+    /// A caller wants it to.
+    stop: mpsc::Sender<()>,
+    /// The chain cannot be followed any more.
+    chain_failed: oneshot::Sender<StoreError>,
+}
+
 /// Starts every part after those it uses.
 async fn start_parts(
     settings: Settings,
     data_dir: &DataDir,
-    stop: mpsc::Sender<()>,
+    Ends { stop, chain_failed }: Ends,
     tasks: &mut Tasks,
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
     raise_file_limit(settings.open_files());
     let listen = settings.network.listen.len();
     // Before the database is opened, which writes.
+    data_dir.finish_removal()?;
     let limits = settings.limits();
     limits.judge_disk(&disk_budget::measure(&limits))?;
     let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
     let storage = stretches::drawn(settings.storage, data_dir)?;
-    let chain = open_chain(spec.clone(), data_dir.database(), storage, tasks).await?;
+    let (chain, writer) = open_chain(spec.clone(), data_dir.database(), storage).await?;
+    let last = chain.clone();
+    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer, chain_failed)));
 
     let (switch, shutdown) = tasks::shutdown();
     let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
@@ -360,16 +387,11 @@ async fn open_chain(
     spec: Arc<ChainSpec>,
     path: PathBuf,
     options: DbOptions,
-    tasks: &mut Tasks,
-) -> Result<ChainHandle, NodeError> {
+) -> Result<(ChainHandle, Chain), NodeError> {
     // It reads all accounts: that takes as long as there are many.
     let opened = tokio::task::spawn_blocking(move || cairn_chain::spawn(spec, &path, options));
     let opened = systemd::patiently(opened).await;
-    let (chain, writer) =
-        opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??;
-    let last = chain.clone();
-    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer)));
-    Ok(chain)
+    Ok(opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??)
 }
 
 /// Sees to it that as many files can be open as may be needed. Where the system does not allow that, the node runs as
@@ -411,7 +433,12 @@ fn watch_panics() -> mpsc::Receiver<String> {
     receiver
 }
 
-/// The writer as a task.
-async fn ended(writer: Chain) -> Result<(), TaskError> {
-    writer.ended().await.map_err(|error| TaskError::Failed { name: "chain", reason: error.to_string(), storage: true })
+/// The writer as a task; what it failed of is told to `failed`, too.
+async fn ended(writer: Chain, failed: oneshot::Sender<StoreError>) -> Result<(), TaskError> {
+    writer.ended().await.map_err(|error| {
+        let (reason, storage) = (error.to_string(), error.is_storage_failure());
+        // Where nobody listens any more, the task's own end says it.
+        let _ = failed.send(error);
+        TaskError::Failed { name: "chain", reason, storage }
+    })
 }

@@ -12,6 +12,7 @@ use crate::types::{
     WorkJson,
 };
 use cairn_ledger::hash::{BlockId, Hash, TxId};
+#[cfg(feature = "server")]
 use jsonrpsee::core::{RpcResult, SubscriptionResult};
 use jsonrpsee::proc_macros::rpc;
 

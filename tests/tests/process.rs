@@ -3,6 +3,7 @@
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::MiningClient;
 use cairn_tests::cluster::{Cluster, agree};
+use cairn_tests::kills::{batches, holds_together, moment};
 use cairn_tests::network::TestNetwork;
 use cairn_tests::node::{Node, command, free_port, offline};
 use cairn_tests::replay::{Replay, replayed_root};
@@ -12,23 +13,10 @@ use std::{env, fs, path::Path, sync::Arc, time::Duration};
 
 /// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
 const ROUNDS: u64 = 5;
-/// Kills on one network; then comes a fresh one, so that chains stay short and quick to replay.
-const BATCH: usize = 10;
-
-/// The numbers of all rounds, in batches.
-fn batches() -> Vec<Vec<u64>> {
-    let rounds = env::var("CAIRN_SOAK_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number of rounds"));
-    (0..rounds).collect::<Vec<_>>().chunks(BATCH).map(<[u64]>::to_vec).collect()
-}
-
-/// Moments that differ from round to round and are the same in every run.
-fn moment(round: u64, longest_ms: u64) -> Duration {
-    Duration::from_millis((round.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % longest_ms)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_import_leaves_a_chain_that_a_fresh_replay_gives() {
-    for rounds in batches() {
+    for rounds in batches(ROUNDS) {
         kill_during_import(rounds).await;
     }
 }
@@ -46,7 +34,7 @@ async fn kill_during_import(rounds: Vec<u64>) {
         let client = node.rpc().clone();
         let beneficiary = network.address(round % 10);
         let busy = tokio::spawn(async move { while client.generate(100, Some(beneficiary.clone())).await.is_ok() {} });
-        tokio::time::sleep(moment(round, 400)).await;
+        moment(round, 400).await;
         node.kill_9();
         busy.await.expect("a refused call is no panic");
         node.restart().await;
@@ -66,16 +54,9 @@ async fn kill_during_import(rounds: Vec<u64>) {
 /// The index of addresses is written with every import, so it must survive what that survives.
 const WITH_INDEX: &str = "--index.addresses=true";
 
-/// Stops a node and checks its database, the index included.
-async fn holds_together(network: &TestNetwork, node: &mut Node) {
-    assert!(node.terminate().await.success());
-    let (code, said) = refused(offline(network, node.directory(), &["db", "check"])).await;
-    assert_eq!(code, Some(0), "{said}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_synchronisation_leaves_a_node_that_still_catches_up() {
-    for rounds in batches() {
+    for rounds in batches(ROUNDS) {
         kill_during_synchronisation(rounds).await;
     }
 }
@@ -93,7 +74,7 @@ async fn kill_during_synchronisation(rounds: Vec<u64>) {
         cluster[0].generate(400, round % 10).await;
         height += 400;
         cluster.node_mut(1).restart().await;
-        tokio::time::sleep(moment(round, 100)).await;
+        moment(round, 100).await;
     }
     let agreed = cluster.agree().await;
     assert_eq!(agreed.height, height);
@@ -102,7 +83,7 @@ async fn kill_during_synchronisation(rounds: Vec<u64>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_during_a_reorganisation_leaves_a_chain_that_a_fresh_replay_gives() {
-    for rounds in batches() {
+    for rounds in batches(ROUNDS) {
         kill_during_reorganisation(rounds).await;
     }
 }
@@ -116,7 +97,7 @@ async fn kill_during_reorganisation(rounds: Vec<u64>) {
         right.generate(100, 1).await;
         left.generate(150, 2).await;
         right.dial(&left).await;
-        tokio::time::sleep(moment(round, 300)).await;
+        moment(round, 300).await;
         right.kill_9();
         right.restart().await;
         let info = right.info().await;
@@ -175,7 +156,7 @@ async fn kill_9_in_a_long_reorganisation_leaves_one_that_goes_on() {
         runs += 1;
         assert!(runs < kills * RUNS_FOR_A_KILL, "{hit} kills of {runs} fell into the middle");
         let mut child = import().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
-        tokio::time::sleep(moment(runs, longest)).await;
+        moment(runs, longest).await;
         let is_over = child.try_wait().expect("a child").is_some();
         child.kill().expect("it is killed, or over");
         child.wait().expect("it is over");

@@ -1,7 +1,10 @@
 //! Nodes that prune: what they still answer, what they refuse, and how others sync from them.
 
 use cairn_ledger::testing::{key, payment};
+use cairn_rpc::methods::MiningClient;
+use cairn_tests::kills::{batches, holds_together, moment};
 use cairn_tests::node::{Node, offline};
+use cairn_tests::replay::Replay;
 use cairn_tests::wait::{LATER, SOON, run, until};
 use cairn_tests::{cluster::agree, http::call, network::TestNetwork};
 use serde_json::json;
@@ -13,6 +16,8 @@ const BLOCKS: u64 = 340;
 const KEEP: [&str; 2] = ["--storage.keep_blocks", "288"];
 /// … and no stretch below.
 const NO_STRETCH: &str = "--storage.keep_stretches=0";
+/// Kills in a usual run; `scripts/soak.sh kill9 N` asks for more.
+const ROUNDS: u64 = 3;
 
 /// A node that keeps all, with a payment in block 1, and one that prunes, with all its blocks.
 async fn whole_and_pruned(network: &Arc<TestNetwork>) -> (Node, Node) {
@@ -117,4 +122,38 @@ async fn a_stopped_node_is_pruned_by_hand() {
     node.restart().await;
     until("it is what it was", SOON, async || (node.info().await.tip == info.tip).then_some(())).await;
     assert_eq!(node.info().await.lowest_body, lowest);
+}
+
+/// What goes, goes in batches; whatever cuts them short, what is left is a chain that others can be served from.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_during_pruning_leaves_a_chain_that_a_fresh_replay_gives() {
+    for rounds in batches(ROUNDS) {
+        let network = Arc::new(TestNetwork::new());
+        let mut node = Node::start(&network, "victim", &[KEEP[0], KEEP[1], "--index.addresses=true"]).await;
+        let (mut replay, mut lowest) = (Replay::new(network.spec()), 0);
+        node.generate(290, 0).await;
+        replay.advance(&node, node.info().await.tip.0).await;
+        for round in rounds {
+            let paid = payment(network.spec(), &key(1), node.account(1).await.1, key(200 + round).address(), 5, 1_000);
+            node.submit(&paid).await;
+            let (client, beneficiary) = (node.rpc().clone(), network.address(round % 10));
+            // Every 32 blocks some are pruned.
+            let busy =
+                tokio::spawn(async move { while client.generate(16, Some(beneficiary.clone())).await.is_ok() {} });
+            let has_begun = async || (node.info().await.lowest_body > lowest).then_some(());
+            until("more is pruned", SOON, has_begun).await;
+            moment(round, 400).await;
+            node.kill_9();
+            busy.await.expect("a refused call is no panic");
+            node.restart().await;
+            let info = node.info().await;
+            assert!(info.lowest_body >= lowest && info.height + 1 >= info.lowest_body + 288, "round {round}: {info:?}");
+            lowest = info.lowest_body;
+            replay.advance(&node, info.tip.0).await;
+            assert_eq!((replay.tip(), replay.state_root()), (info.tip.0, info.state_root.0), "round {round}");
+            let kept = call(node.rpc_port(), "chain_getBlock", &json!([lowest]));
+            assert!(kept["result"].is_object(), "round {round}: {kept}");
+        }
+        holds_together(&network, &mut node).await;
+    }
 }

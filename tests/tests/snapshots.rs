@@ -3,11 +3,13 @@
 use cairn_ledger::testing::{key, payment};
 use cairn_rpc::methods::NetClient;
 use cairn_rpc::types::Trust;
-use cairn_tests::node::{Node, offline};
-use cairn_tests::wait::{LATER, SOON, run, until};
-use cairn_tests::{cluster::agree, http::call, network::TestNetwork, wide::founding_payment};
+use cairn_tests::faults::{ENOSPC, Faults};
+use cairn_tests::kills::{batches, holds_together, moment};
+use cairn_tests::node::Node;
+use cairn_tests::wait::{LATER, SOON, until};
+use cairn_tests::{cluster::agree, http::call, made, network::TestNetwork, wide::founding_payment};
 use serde_json::json;
-use std::{process::Output, sync::Arc};
+use std::sync::Arc;
 
 /// Between two snapshots of these chains.
 const EVERY: u64 = 40;
@@ -15,9 +17,17 @@ const EVERY: u64 = 40;
 const BLOCKS: u64 = 3 * EVERY + 7;
 /// The block at which a new node begins.
 const PIVOT: u64 = 2 * EVERY;
+/// Restores that are killed in a usual run; `scripts/soak.sh kill9 N` asks for more.
+const ROUNDS: u64 = 2;
 const FROM_SNAPSHOT: &str = "--sync.from=snapshot";
 /// What is below the snapshot is not fetched later, either.
 const PRUNES: &str = "--storage.keep_blocks=288";
+/// … nor kept for others.
+const NO_STRETCH: &str = "--storage.keep_stretches=0";
+/// The length of a chain that has pruned what would lead back to block 0 …
+const DEEP: u64 = 340;
+/// … and, with 40 blocks more, where another one begins.
+const DEEP_PIVOT: u64 = 320;
 
 /// A node with a chain of that length and some ten thousand accounts, which holds its snapshots.
 async fn holder(network: &Arc<TestNetwork>) -> Node {
@@ -122,28 +132,107 @@ async fn the_blocks_below_a_snapshot_are_executed_aside_and_taken_over() {
         .await;
     holder.generate(2, 0).await;
     agree(&[&holder, &new]).await;
-    assert!(new.terminate().await.success());
-    let Output { status, stdout, .. } = run(offline(&network, new.directory(), &["db", "check"])).await;
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stdout));
+    holds_together(&network, &mut new).await;
 }
 
-/// Killed at whatever moment, it comes to the same.
+/// Killed at whatever moment of it, twice, a restore comes to the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restore_that_is_killed_again_and_again_ends_where_it_should() {
+async fn kill_9_during_a_restore_leaves_one_that_goes_on() {
+    for rounds in batches(ROUNDS) {
+        let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+        let holder = holder(&network).await;
+        let address = holder.address().await;
+        for round in rounds {
+            let arguments = [FROM_SNAPSHOT, PRUNES, "--network.peers", &address];
+            let mut new = Node::start(&network, &format!("new-{round}"), &arguments).await;
+            for kill in [2 * round, 2 * round + 1] {
+                let has_begun = async || {
+                    let info = new.info().await;
+                    (info.sync.snapshot.is_some() || info.height > 0).then_some(())
+                };
+                until("it has begun", SOON, has_begun).await;
+                moment(kill, 200).await;
+                new.kill_9();
+                new.restart().await;
+            }
+            agree(&[&holder, &new]).await;
+            let (info, root) = (new.info().await, holder.info().await.state_root);
+            assert_eq!(
+                (info.lowest_body, info.trust, info.state_root),
+                (PIVOT + 1, Trust::Work, root),
+                "round {round}"
+            );
+            holds_together(&network, &mut new).await;
+        }
+    }
+}
+
+/// A disk that fills up in a restore stops the node with the cause; with room again it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fills_up_during_a_restore_loses_nothing() {
+    let Some(faults) = made(Faults::new()) else { return };
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
     let holder = holder(&network).await;
-    let address = holder.address().await;
-    let mut new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, "--network.peers", &address]).await;
-    for wait in [2_000_u64, 4_000, 5_000, 5_200, 5_400, 5_800] {
-        let (begun, millis) = (std::time::Instant::now(), u128::from(wait));
-        until("the moment has come", SOON, async || (begun.elapsed().as_millis() >= millis).then_some(())).await;
-        new.kill_9();
+    let peers = format!("--network.peers={}", holder.address().await);
+    let mut new = Node::start_with(&network, "new", &[FROM_SNAPSHOT, PRUNES, &peers], faults.environment()).await;
+    // Once before anything is stored, once when accounts come; they may all be here by then.
+    for is_begun in [false, true] {
+        let has_come = async || {
+            let info = new.info().await;
+            (!is_begun || info.sync.snapshot.is_some() || info.height > 0).then_some(())
+        };
+        until("it is so far", SOON, has_come).await;
+        faults.fail_writes(ENOSPC);
+        if is_begun {
+            holder.generate(1, 0).await;
+        }
+        assert_eq!(new.ends().await.code(), Some(3), "{}", new.log());
+        assert!(new.log().contains("No space left on device"), "{}", new.log());
+        faults.fail_writes(0);
         new.restart().await;
     }
     agree(&[&holder, &new]).await;
     let info = new.info().await;
-    assert_eq!(
-        (info.lowest_body, info.trust, info.state_root),
-        (PIVOT + 1, Trust::Work, holder.info().await.state_root)
-    );
+    assert_eq!((info.lowest_body, info.trust), (PIVOT + 1, Trust::Work));
+    holds_together(&network, &mut new).await;
+}
+
+/// A chain that leaves its own where nothing leads back any more: it says so, and begins anew with a snapshot of that chain. One
+/// that is to execute all ends instead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chain_that_leaves_below_what_is_kept_is_begun_anew_with_its_snapshot() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let mut more = Node::start(&network, "more", &[]).await;
+    more.submit(&payment(network.spec(), &key(1), 0, key(200).address(), 5, 1_000)).await;
+    // Between them are more than the 288 blocks that are kept, and more than the 32 that are pruned at a time.
+    more.generate(DEEP + EVERY, 0).await;
+    let (with_more, expected) = (more.address().await, more.info().await);
+    let is_held = async || {
+        let held = more.info().await.snapshots;
+        held.iter().any(|held| held.height == DEEP_PIVOT).then_some(())
+    };
+    until("the snapshot of the pivot is whole", LATER, is_held).await;
+    assert!(more.terminate().await.success());
+
+    let mut less = Node::start(&network, "less", &[]).await;
+    less.generate(DEEP, 1).await;
+    let peers = format!("--network.peers={},{with_more}", less.address().await);
+    let mut begins = Node::start(&network, "begins", &[FROM_SNAPSHOT, PRUNES, NO_STRETCH, &peers]).await;
+    let mut executes = Node::start(&network, "executes", &[PRUNES, NO_STRETCH, &peers]).await;
+    agree(&[&less, &begins, &executes]).await;
+    assert!(less.terminate().await.success());
+    more.restart().await;
+    agree(&[&more, &begins]).await;
+    let info = begins.info().await;
+    assert_eq!((info.lowest_body, info.trust, info.state_root), (DEEP_PIVOT + 1, Trust::Work, expected.state_root));
+    assert_eq!(begins.account(200).await, more.account(200).await);
+    assert!(begins.log().contains("begins anew, with a snapshot of that chain"), "{}", begins.log());
+    assert!(!executes.ends().await.success(), "the control");
+    assert!(executes.log().contains("delete db/ in the data directory"), "{}", executes.log());
+    // It goes on like any other.
+    more.generate(2, 0).await;
+    agree(&[&more, &begins]).await;
+    begins.kill_9();
+    begins.restart().await;
+    agree(&[&more, &begins]).await;
 }

@@ -10,6 +10,7 @@
 //!   admin.token    the access token of the user it runs as
 //!   tokens.json    hashes of the tokens made for others
 //!   db/            the chain
+//!   db.removed/    a chain that was given up, until it is gone
 //!   history/       the blocks below the accounts that the chain began with, while they are executed
 //!   peers.bin      addresses of other nodes
 //!   bans.json      who is refused
@@ -18,7 +19,7 @@
 //! ```
 
 use cairn_network::NetworkFiles;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -187,6 +188,31 @@ impl DataDir {
         &self.path
     }
 
+    /// Removes the chain, and the one that is executed beside it: the next start begins with block 0. At once, as far as
+    /// a start can see, whatever interrupts it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn remove_chain(&self) -> Result<(), DataDirError> {
+        self.finish_removal()?;
+        gone(&self.history(), fs::remove_dir_all(self.history()))?;
+        gone(&self.database(), fs::rename(self.database(), self.removed()))?;
+        self.finish_removal()
+    }
+
+    /// Goes on with a removal that was interrupted, if there was one.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn finish_removal(&self) -> Result<(), DataDirError> {
+        gone(&self.removed(), fs::remove_dir_all(self.removed()))
+    }
+
+    /// A database that is to go.
+    fn removed(&self) -> PathBuf {
+        self.path.join("db.removed")
+    }
+
     /// The chain's database.
     pub fn database(&self) -> PathBuf {
         self.path.join(DATABASE)
@@ -218,6 +244,16 @@ impl Drop for DataDir {
     /// An orderly end leaves the lock empty. On a disk that refuses, it looks like a kill, which harms nobody.
     fn drop(&mut self) {
         let _ = self.lock.set_len(0);
+    }
+}
+
+/// That what was at a path is gone counts, whoever removed it.
+fn gone(path: &Path, removed: io::Result<()>) -> Result<(), DataDirError> {
+    match removed {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+            Err(DataDirError::Refused { path: path.to_owned(), reason })
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -280,9 +316,28 @@ mod tests {
         assert!(DataDir::open(&path).is_err(), "no node starts meanwhile");
         drop(held);
         // What a killed node leaves.
-        std::fs::write(path.join("lock"), "4711\n127.0.0.1:9741\n").expect("written");
+        fs::write(path.join("lock"), "4711\n127.0.0.1:9741\n").expect("written");
         assert!(matches!(look(), Occupancy::Free { left_by: Some(id), .. } if id == "4711"));
-        assert_eq!(std::fs::read_to_string(path.join("lock")).expect("read"), "4711\n127.0.0.1:9741\n");
+        assert_eq!(fs::read_to_string(path.join("lock")).expect("read"), "4711\n127.0.0.1:9741\n");
+    }
+
+    #[test]
+    fn a_chain_is_removed_at_once_and_a_removal_that_was_interrupted_goes_on() {
+        let base = tempfile::tempdir().expect("a directory");
+        let dir = DataDir::open(base.path()).expect("a new directory");
+        dir.remove_chain().expect("where there is none, nothing is to be done");
+        for path in [dir.database(), dir.history(), dir.removed()] {
+            fs::create_dir(&path).expect("a directory");
+            fs::write(path.join("file"), "").expect("a file");
+        }
+        fs::write(dir.path().join("node.key"), "").expect("a file");
+        dir.remove_chain().expect("what was left by an earlier one is not in its way");
+        let left =
+            [dir.database(), dir.history(), dir.removed(), dir.path().join("node.key")].map(|path| path.exists());
+        assert_eq!(left, [false, false, false, true]);
+        fs::create_dir(dir.removed()).expect("a directory");
+        dir.finish_removal().expect("it goes on");
+        assert!(!dir.removed().exists());
     }
 
     #[test]
@@ -297,7 +352,7 @@ mod tests {
     fn a_place_that_cannot_be_written_is_refused_with_its_name() {
         let base = tempfile::tempdir().expect("a directory");
         let file = base.path().join("file");
-        std::fs::write(&file, "").expect("a file");
+        fs::write(&file, "").expect("a file");
         let refused = DataDir::open(&file.join("data")).expect_err("a file is no directory").to_string();
         assert!(refused.contains("choose another --data-dir"), "{refused}");
     }
