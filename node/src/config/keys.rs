@@ -217,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn every_key_stands_in_the_docs_with_its_variable() {
+        let docs = include_str!("../../../docs/operating.md");
+        let rows: Vec<&str> = docs.lines().filter(|line| line.starts_with("| `")).collect();
+        for key in KEYS {
+            let (name, variable) = (format!("`{}`", key.name), key.variable());
+            let end = variable.split('_').next_back().expect("it has a name");
+            let row = rows.iter().find(|row| row.split('|').nth(1).is_some_and(|names| names.contains(&name)));
+            assert!(row.is_some_and(|row| row.contains(end)), "docs/operating.md lacks {name} or {variable}");
+        }
+    }
+
+    #[test]
     fn every_path_may_begin_with_a_tilde() {
         let home = PathBuf::from(std::env::var_os("HOME").expect("a home"));
         assert_eq!(PathBuf::read(&["~/keys/a b".to_owned()]), Some(home.join("keys/a b")));

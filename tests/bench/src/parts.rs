@@ -5,6 +5,8 @@ mod blocks;
 mod callers;
 mod explorer;
 mod flood;
+mod growth;
+mod healing;
 mod mesh;
 mod peer;
 mod peers;
@@ -15,7 +17,8 @@ mod rpc;
 mod snapshot;
 mod subscribers;
 
-use crate::{Failure, chains::Plan, results::Results};
+use crate::{Failure, chains::Plan, node::Node, results::Results};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// A part of the measurements.
@@ -40,6 +43,15 @@ pub struct Bench {
 
 /// Many accounts, all of which pay once.
 const EVERYBODY_PAYS: Plan = Plan { accounts: 200_000, signers: 200_000, rounds: 1 };
+
+/// Bytes of these protocols that came to a node from those it is connected with.
+fn traffic(node: &Node, protocols: &[&str]) -> Result<f64, Failure> {
+    let peers = node.call("net_peers", &json!([]))?;
+    let flows =
+        peers.as_array().into_iter().flatten().flat_map(|peer| peer["traffic"].as_array().into_iter().flatten());
+    let counted = flows.filter(|flow| protocols.iter().any(|protocol| flow["protocol"] == *protocol));
+    Ok(counted.filter_map(|flow| flow["received"].as_f64()).sum())
+}
 
 /// The parts, in the order in which they are measured.
 pub const ALL: &[Part] = &[
@@ -78,6 +90,24 @@ pub const ALL: &[Part] = &[
         what: "an empty node to the tip of a million accounts by a snapshot, against from block 0",
         takes: "3 min",
         measure: snapshot::snapshot,
+    },
+    Part {
+        name: "healing",
+        what: "a flipped byte in each table of a node with a million accounts that serves",
+        takes: "4 min",
+        measure: healing::healing,
+    },
+    Part {
+        name: "budget",
+        what: "the disk of a node with a budget that fetches a chain of twice as much",
+        takes: "2 min",
+        measure: growth::budget,
+    },
+    Part {
+        name: "length",
+        what: "an empty node to the tip of a hundred thousand blocks by a snapshot; --full: of a million",
+        takes: "3 min",
+        measure: growth::length,
     },
     Part {
         name: "start",

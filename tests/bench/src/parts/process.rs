@@ -31,28 +31,46 @@ pub fn machine(_: &Bench, results: &mut Results) -> Result<(), Failure> {
     Ok(())
 }
 
-/// From the start of the process until JSON-RPC answers, with nothing and with a million accounts.
+/// From the start of the process until JSON-RPC answers, with nothing and with a million accounts, and with ten million
+/// where all is measured; and the same after kill -9.
 pub fn start(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    let files = chains::files(&bench.work, Plan { accounts: 1_000_000, signers: 10_000, rounds: 5 })?;
-    let large = Scratch::new(&bench.work, "million")?;
-    node::import(&files.network, large.path(), &files.base, None)?;
-    for name in ["start.empty_seconds", "start.million_seconds", "memory.idle_mib", "memory.million_mib"] {
-        results.clear(name);
+    let mut states = vec![(String::from("empty"), Scratch::new(&bench.work, "empty")?)];
+    let network = chains::files(&bench.work, plan(10_000))?.network;
+    let sizes: &[_] =
+        if bench.full { &[("million", 1_000_000), ("ten_million", 10_000_000)] } else { &[("million", 1_000_000)] };
+    for (name, accounts) in sizes {
+        let data = Scratch::new(&bench.work, name)?;
+        node::import(&network, data.path(), &chains::files(&bench.work, plan(*accounts))?.base, None)?;
+        states.push((String::from(*name), data));
+    }
+    for (name, _) in &states {
+        for figure in
+            [format!("start.{name}_seconds"), format!("start.{name}_killed_seconds"), format!("memory.{name}_mib")]
+        {
+            results.clear(&figure);
+        }
     }
     for _ in 0..RUNS {
-        let empty = Scratch::new(&bench.work, "empty")?;
-        for (name, data) in [("empty", &empty), ("million", &large)] {
-            let node = Node::start(&files.network, data.path(), &[])?;
+        for (name, data) in &states {
+            let node = Node::start(&network, data.path(), &[])?;
             results.add(&format!("start.{name}_seconds"), node.started_in.as_secs_f64());
+            // Dropped, it is killed; the next run's start is after a stop in order again.
+            drop(node);
+            let node = Node::start(&network, data.path(), &[])?;
+            results.add(&format!("start.{name}_killed_seconds"), node.started_in.as_secs_f64());
             node.stop()?;
         }
     }
-    let empty = Scratch::new(&bench.work, "empty")?;
-    for (name, data) in [("idle", &empty), ("million", &large)] {
-        let node = Node::start(&files.network, data.path(), &[])?;
+    for (name, data) in &states {
+        let node = Node::start(&network, data.path(), &[])?;
         thread::sleep(SETTLED);
         results.add(&format!("memory.{name}_mib"), node.memory_mib("VmRSS")?);
         node.stop()?;
     }
     Ok(())
+}
+
+/// So many accounts, of which some pay a few times.
+const fn plan(accounts: u64) -> Plan {
+    Plan { accounts, signers: 10_000, rounds: 5 }
 }

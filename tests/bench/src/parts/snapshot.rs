@@ -10,40 +10,56 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A million accounts, in some hundred and fifty blocks.
-const PLAN: Plan = Plan { accounts: 1_000_000, signers: 10_000, rounds: 50 };
+pub(super) const PLAN: Plan = Plan { accounts: 1_000_000, signers: 10_000, rounds: 50 };
 /// Blocks from one snapshot to the next: the pivot has most of the accounts.
 const EVERY: u64 = 40;
 /// Peers.
 const PEERS: usize = 4;
 const RUNS: usize = 3;
+pub(super) const SNAPSHOT: &str = "--sync.from=snapshot";
+/// Memory for a part of the accounts.
+const BOUND: &str = "--memory.max_bytes=256MiB";
 /// Nobody finds anybody but by name.
-const OFF: [&str; 3] = ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
+pub(super) const OFF: [&str; 3] =
+    ["--discovery.kademlia=false", "--discovery.rendezvous=false", "--discovery.exchange=false"];
 
 /// The network's file, with snapshots often enough for a short chain.
-fn network(bench: &Bench, of: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn network(bench: &Bench, of: &Path) -> Result<PathBuf, Failure> {
     let path = bench.work.join("network-snapshots.toml");
     let text = fs::read_to_string(of)?;
     fs::write(&path, text.replace("[defaults]\n", &format!("[defaults]\nsnapshot_every = {EVERY}\n")))?;
     Ok(path)
 }
 
-/// How long an empty node takes to the tip, from when it has its peers.
-fn join(bench: &Bench, network: &Path, peers: &str, height: u64, from: &str) -> Result<(f64, f64), Failure> {
-    let data = Scratch::new(&bench.work, "joiner")?;
-    let mut arguments = OFF.map(String::from).to_vec();
-    arguments.extend([format!("--network.peers={peers}"), format!("--sync.from={from}")]);
+/// An empty node at the tip, and how long it took there from when it had its peers.
+pub(super) fn joined(
+    network: &Path,
+    data: &Path,
+    peers: &str,
+    height: u64,
+    more: &[&str],
+) -> Result<(Node, f64), Failure> {
+    let mut arguments: Vec<String> = OFF.iter().chain(more).map(|&argument| String::from(argument)).collect();
+    arguments.push(format!("--network.peers={peers}"));
     // What is executed aside afterwards is no part of it.
     arguments.push(String::from("--storage.keep_blocks=288"));
-    let mut client = Node::start(network, data.path(), &arguments)?;
+    let mut client = Node::start(network, data, &arguments)?;
     let connected = |node: &Node| {
         let peers = node.call("net_info", &json!([])).ok()?["peers"].as_u64()?;
         (peers > 0 || node.height().ok()? > 0).then(Instant::now)
     };
     let began = client.until("it has a peer", connected)?;
     let ended = client.until("it has the chain", |node| (node.height().ok()? >= height).then(Instant::now))?;
+    Ok((client, ended.duration_since(began).as_secs_f64()))
+}
+
+/// How long an empty node takes to the tip, and the most that it held.
+fn join(bench: &Bench, network: &Path, peers: &str, height: u64, more: &[&str]) -> Result<(f64, f64), Failure> {
+    let data = Scratch::new(&bench.work, "joiner")?;
+    let (client, seconds) = joined(network, data.path(), peers, height, more)?;
     let peak = client.memory_mib("VmHWM")?;
     client.stop()?;
-    Ok((ended.duration_since(began).as_secs_f64(), peak))
+    Ok((seconds, peak))
 }
 
 /// An empty node to the tip of a chain with a million accounts, by a snapshot and from block 0, in turns.
@@ -55,8 +71,11 @@ pub fn snapshot(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     node::import(&network, data.path(), &files.payments, None)?;
     // It makes its snapshots while it stands there.
     node::settle(&network, data.path())?;
-    let names = ["snapshot.seconds", "snapshot.peak_mib", "snapshot.from_genesis.seconds", "snapshot.accounts"];
-    names.iter().for_each(|name| results.clear(name));
+    for name in ["snapshot", "snapshot.from_genesis", "snapshot.bounded", "snapshot.from_genesis.bounded"] {
+        results.clear(&format!("{name}.seconds"));
+        results.clear(&format!("{name}.peak_mib"));
+    }
+    results.clear("snapshot.accounts");
     let holders = (0..PEERS).map(|n| Scratch::copy(&bench.work, &format!("holder-{n}"), data.path()));
     let holders = holders.collect::<Result<Vec<_>, _>>()?;
     let nodes = holders.iter().map(|data| Node::start(&network, data.path(), &OFF.map(String::from)));
@@ -67,10 +86,16 @@ pub fn snapshot(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     results.add("snapshot.accounts", number(pivot, "accounts")?);
     let peers = nodes.iter().map(Node::address).collect::<Result<Vec<_>, _>>()?.join(",");
     for _ in 0..RUNS {
-        let (seconds, peak) = join(bench, &network, &peers, height, "snapshot")?;
-        results.add("snapshot.seconds", seconds);
-        results.add("snapshot.peak_mib", peak);
-        results.add("snapshot.from_genesis.seconds", join(bench, &network, &peers, height, "genesis")?.0);
+        for (name, more) in [
+            ("snapshot", &[SNAPSHOT][..]),
+            ("snapshot.from_genesis", &[]),
+            ("snapshot.bounded", &[SNAPSHOT, BOUND]),
+            ("snapshot.from_genesis.bounded", &[BOUND]),
+        ] {
+            let (seconds, peak) = join(bench, &network, &peers, height, more)?;
+            results.add(&format!("{name}.seconds"), seconds);
+            results.add(&format!("{name}.peak_mib"), peak);
+        }
     }
     nodes.into_iter().try_for_each(Node::stop)
 }

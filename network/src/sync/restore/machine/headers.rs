@@ -22,7 +22,7 @@ const VAIN: u32 = 2;
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// How long after the first peer came others are waited for before it is said that the chain goes no further …
 const MEET: Duration = Duration::from_secs(5);
-/// … and that it is too short.
+/// … and that it is too short; not where one that the operator named has shown it.
 const SHORT: Duration = Duration::from_secs(20);
 /// Once somebody has shown all it claimed, those who claim more are given so much time in all to bring more work than is
 /// here; it begins anew with all that is brought. Presyncing a whole chain has to fit on a slow line …
@@ -291,10 +291,8 @@ impl Machine {
             return self.give_up_without_headers();
         }
         // Of those who may be right, somebody says that what is here is all there is; or somebody has shown all it claimed.
-        let mut credible = self.peers.values().filter(|peer| !peer.is_disqualified).peekable();
-        let is_all = credible.peek().is_some() && !credible.any(|peer| self.claims_more(peer));
         let is_shown = self.kept.is_some_and(|kept| self.here.total_work >= kept);
-        if !is_all && !is_shown {
+        if !self.is_all_that_is_claimed() && !is_shown {
             return self.give_up_without_headers();
         }
         match self.here.pivot {
@@ -305,9 +303,15 @@ impl Machine {
                 self.phase = Phase::Beginning(pivot);
                 self.actions.push(RestoreAction::BeginState);
             }
-            None if met < SHORT => {}
+            None if met < SHORT && !is_told => {}
             None => self.end(End::GivenUp(Reason::TooShort)),
         }
+    }
+
+    /// Whether there is somebody who may be right, and nobody of them claims more than is here.
+    pub(super) fn is_all_that_is_claimed(&self) -> bool {
+        let mut credible = self.peers.values().filter(|peer| !peer.is_disqualified).peekable();
+        credible.peek().is_some() && !credible.any(|peer| self.claims_more(peer))
     }
 
     /// Gives up where nobody shows what is claimed for too long.

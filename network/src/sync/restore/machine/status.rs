@@ -71,6 +71,8 @@ impl Machine {
             return None;
         }
         match self.phase {
+            // Others are waited for, who may have more.
+            Phase::Headers if self.is_all_that_is_claimed() => None,
             Phase::Headers => Some(Stall::NoHeaders),
             Phase::Beginning(_) => Some(Stall::Disk),
             Phase::Runs(_) if !self.taking.is_empty() => Some(Stall::Disk),

@@ -1,7 +1,7 @@
 //! Leads that stall, lie or claim more than they have, beside honest ones.
 
 use super::seconds;
-use super::world::{Headers, Peer, World, broken, grow};
+use super::world::{EVERY, Headers, Peer, World, broken, grow};
 use crate::PeerKind;
 use crate::sync::mailbox::{Stall, SyncPhase};
 use crate::sync::restore::machine::{End, Reason};
@@ -239,6 +239,26 @@ fn whom_the_operator_named_is_not_compared_with_others_first() {
         world.run_for(seconds(1));
         let phase = world.machine.status(world.now).phase;
         assert_eq!(phase, if named { SyncPhase::Snapshot } else { SyncPhase::Headers });
+    }
+}
+
+/// Others are waited for, who may have more; that is no stall.
+#[test]
+fn a_chain_that_is_too_short_is_compared_with_others_unless_a_named_peer_has_shown_it() {
+    let chain = grow(&[], EVERY, 1);
+    for named in [true, false] {
+        let mut world = World::new();
+        let kind = PeerKind { named, ..PeerKind::default() };
+        world.join(1, Peer { kind, ..Peer::holder(&chain) });
+        world.run_for(seconds(1));
+        let too_short = Some(End::GivenUp(Reason::TooShort));
+        assert_eq!(world.end, too_short.filter(|_| named));
+        if !named {
+            world.run_for(seconds(17));
+            assert_eq!((world.end, world.machine.status(world.now).phase), (None, SyncPhase::Headers));
+            world.run_for(seconds(4));
+            assert_eq!(world.end, too_short);
+        }
     }
 }
 

@@ -1,0 +1,122 @@
+//! One flipped byte in each table of a node with a million accounts: how long whoever asks waits for a right answer.
+
+use super::snapshot::{OFF, PLAN, network};
+use super::{Bench, traffic};
+use crate::chains::{self, People};
+use crate::node::{self, Node, Scratch, number};
+use crate::{Failure, results::Results};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+use std::{fs, fs::File, io};
+
+/// Tables that are read while a node serves, and the control.
+const TABLES: &[&str] = &[
+    "none",
+    "id_by_height",
+    "body_by_block",
+    "location_by_txid",
+    "index_by_address",
+    "account_by_index",
+    "link_by_index",
+    "roots_by_part",
+    "undo_by_block",
+];
+/// Accounts that are asked for.
+const ACCOUNTS: u64 = 1_500;
+/// Payments of a block that are asked for.
+const PAYMENTS: usize = 2;
+
+/// A call, and the right answer.
+struct Read {
+    method: &'static str,
+    params: Value,
+    answer: Value,
+}
+
+/// What is asked for: accounts all over the state, all blocks and some payments of each.
+fn reads(node: &Node) -> Result<Vec<Read>, Failure> {
+    let (people, spec) = (People::new(PLAN), chains::network(chains::LONG_AGO));
+    let address = |n| spec.params().prefix.encode(&people.address(n * (PLAN.accounts / ACCOUNTS)));
+    let accounts = (0..ACCOUNTS).map(address);
+    let mut calls: Vec<_> = accounts.map(|address| ("state_getAccount", json!([address]))).collect();
+    for height in 0..=node.height()? {
+        let block = node.call("chain_getBlock", &json!([height]))?;
+        let ids = block["transactions"].as_array().ok_or("a block has transactions")?;
+        calls.extend(ids.iter().take(PAYMENTS).map(|id| ("chain_getTransaction", json!([id]))));
+        calls.push(("chain_getBlock", json!([height])));
+    }
+    let read = |(method, params)| Ok(Read { method, answer: node.call(method, &params)?, params });
+    calls.into_iter().map(read).collect()
+}
+
+/// Flips a byte in the largest file of a table.
+fn flip(database: &Path, table: &str) -> Result<(), Failure> {
+    let mut largest: Option<(Vec<u8>, _)> = None;
+    for entry in fs::read_dir(database)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "sst") {
+            continue;
+        }
+        let bytes = fs::read(&path)?;
+        // RocksDB writes the table's name near the end.
+        let is_of_table = bytes.windows(table.len()).rev().take(1 << 14).any(|window| window == table.as_bytes());
+        if is_of_table && largest.as_ref().is_none_or(|(other, _)| other.len() < bytes.len()) {
+            largest = Some((bytes, path));
+        }
+    }
+    let (mut bytes, path) = largest.ok_or_else(|| format!("there is no file of {table}"))?;
+    let third = bytes.len() / 3;
+    // Where there is nothing but the beginning, that is where the entries are.
+    let at = if bytes.len() > 200_000 { third } else { 40 };
+    *bytes.get_mut(at).ok_or("a file has bytes")? ^= 0x10;
+    // Other copies share the file: this one gets its own.
+    fs::remove_file(&path)?;
+    io::copy(&mut bytes.as_slice(), &mut File::create(&path)?)?;
+    Ok(())
+}
+
+/// Flips a byte in each table in turns, and asks.
+pub fn healing(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
+    let files = chains::files(&bench.work, PLAN)?;
+    let network = network(bench, &files.network)?;
+    let data = Scratch::new(&bench.work, "whole")?;
+    node::import(&network, data.path(), &files.base, None)?;
+    node::import(&network, data.path(), &files.payments, None)?;
+    node::settle(&network, data.path())?;
+    let copies = TABLES.iter().map(|table| Scratch::copy(&bench.work, table, data.path()));
+    let copies = copies.collect::<Result<Vec<_>, _>>()?;
+    let well = Node::start(&network, data.path(), &OFF.map(String::from))?;
+    let (reads, peer) = (reads(&well)?, well.address()?);
+    for (table, copy) in TABLES.iter().zip(copies) {
+        let (seconds, fetched) = (format!("healing.{table}.seconds"), format!("healing.{table}.fetched_kib"));
+        results.clear(&seconds);
+        results.clear(&fetched);
+        if *table != "none" {
+            flip(&copy.path().join("db"), table)?;
+        }
+        let mut arguments = OFF.map(String::from).to_vec();
+        arguments.extend([format!("--network.peers={peer}"), String::from("--rpc.rate=1000000")]);
+        let mut damaged = Node::start(&network, copy.path(), &arguments)?;
+        let mut worst = damaged.started_in.as_secs_f64();
+        damaged.until("it has a peer", |node| {
+            (node.call("net_info", &json!([])).ok()?["peers"].as_u64()? > 0).then_some(())
+        })?;
+        for Read { method, params, answer } in &reads {
+            let asked = Instant::now();
+            let got = damaged.call(method, params)?;
+            worst = worst.max(asked.elapsed().as_secs_f64());
+            if got != *answer {
+                return Err(format!("{table}: {method} {params} gave {got}, expected {answer}").into());
+            }
+        }
+        let info = damaged.call("node_info", &json!([]))?;
+        if (number(&info, "damage_mended")? > 0.0) == (*table == "none") {
+            return Err(format!("{table}: got {} damages that were mended", info["damage_mended"]).into());
+        }
+        results.add(&seconds, worst);
+        results.add(&fetched, traffic(&damaged, &["headers", "bodies", "snapshot"])? / 1024.0);
+        damaged.stop()?;
+    }
+    well.stop()
+}
