@@ -14,6 +14,9 @@ use cairn_ledger::{Height, LinkedHeader};
 
 /// Headers in a batch.
 const HEADERS: usize = 4_096;
+/// Runs that are put in place at once: each time a file is added to three tables, and the accounts are in memory, 120 bytes
+/// for each.
+const RUNS: u64 = 64;
 
 /// The accounts of a snapshot that is all here, on their way to their place.
 pub(crate) struct Install {
@@ -58,7 +61,7 @@ impl Install {
         if self.header <= height {
             self.header = put_headers(store, self.header, height)?;
         } else if self.run < StateRun::runs(self.record.count) {
-            self.put_run(store)?;
+            self.put_runs(store)?;
         } else {
             self.end(store)?;
             return Ok(true);
@@ -66,15 +69,17 @@ impl Install {
         Ok(false)
     }
 
-    fn put_run(&mut self, store: &ChainStore) -> Result<(), StoreError> {
-        let key = RunKey { height: self.pivot.header().height, number: self.run };
-        let leaves = store.run_leaves(key)?.ok_or_else(|| StoreError::missing::<LeavesByRun>(self.run))?;
-        let mut batch = store.batch(leaves.len() * 256);
-        for (index, leaf) in (self.run * RUN_LEAVES as u64..).zip(leaves.iter()) {
-            store.put_leaf(&mut batch, index, leaf);
+    fn put_runs(&mut self, store: &ChainStore) -> Result<(), StoreError> {
+        let (height, first) = (self.pivot.header().height, self.run);
+        let last = StateRun::runs(self.record.count).min(first + RUNS);
+        let mut leaves = Vec::new();
+        for number in first..last {
+            let run = store.run_leaves(RunKey { height, number })?;
+            leaves.extend_from_slice(&run.ok_or_else(|| StoreError::missing::<LeavesByRun>(number))?);
         }
-        self.run += 1;
-        batch.write(Durability::Buffered)
+        store.ingest_leaves(first * RUN_LEAVES as u64, &leaves)?;
+        self.run = last;
+        Ok(())
     }
 
     fn end(&self, store: &ChainStore) -> Result<(), StoreError> {

@@ -52,6 +52,7 @@ mod db;
 mod error;
 #[cfg(test)]
 mod fuzz;
+mod ingest;
 mod memory;
 mod pruning;
 pub(crate) mod rocks;

@@ -9,8 +9,8 @@ use cairn_common::disk;
 use options::TableOptions;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBIteratorWithThreadMode, DBPinnableSlice, DBRecoveryMode,
-    DBWithThreadMode, Direction, FlushOptions, IteratorMode, MultiThreaded, Options, ReadOptions,
-    SnapshotWithThreadMode, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    DBWithThreadMode, Direction, FlushOptions, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options,
+    ReadOptions, SnapshotWithThreadMode, SstFileWriter, WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 use self_cell::self_cell;
 use std::collections::BTreeMap;
@@ -267,6 +267,23 @@ impl Rocks {
         Ok(())
     }
 
+    /// Adds a file to a table, which `fill` writes; it is on the disk when this returns.
+    pub(super) fn ingest(
+        &self,
+        table: &'static str,
+        fill: impl FnOnce(&mut SortedFile<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (options, path) = (self.open.tables.of(table), self.open.mark.with_file_name(format!("{table}.ingest")));
+        let mut file = SortedFile { table, writer: SstFileWriter::create(&options) };
+        // What a crash has left there is gone then.
+        file.writer.open(&path).map_err(failed(table))?;
+        fill(&mut file)?;
+        file.writer.finish().map_err(failed(table))?;
+        let mut how = IngestExternalFileOptions::default();
+        how.set_move_files(true);
+        self.db().ingest_external_file_cf_opts(&self.family(table), &how, vec![path]).map_err(failed(table))
+    }
+
     pub(super) fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
         let found = match &self.frozen {
             None => self.db().get_pinned_cf(&self.family(table), key),
@@ -400,6 +417,19 @@ impl Rocks {
             gone.map_err(|error| StoreError::Database { table: "open", reason: error.to_string() })?;
         }
         Ok(())
+    }
+}
+
+/// A file of a table, being written.
+pub(super) struct SortedFile<'a> {
+    table: &'static str,
+    writer: SstFileWriter<'a>,
+}
+
+impl SortedFile<'_> {
+    /// Adds an entry; its key is greater than all before.
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        self.writer.put(key, value).map_err(failed(self.table))
     }
 }
 

@@ -85,7 +85,7 @@ fn table_options(name: &str, cache: &Cache, write_buffer_bytes: usize) -> Option
         options.set_level_zero_stop_writes_trigger(MAX_RUNS * 3);
     }
     // Large, and written once: out of the way of compactions.
-    if matches!(name, "body_by_block" | "undo_by_block") {
+    if matches!(name, "body_by_block" | "undo_by_block" | "leaves_by_run") {
         options.set_enable_blob_files(true);
         options.set_min_blob_size(4096);
         options.set_blob_compression_type(DBCompressionType::Lz4);
