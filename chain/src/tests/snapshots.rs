@@ -339,7 +339,7 @@ async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start()
     let branch = chain(&giver.spec, 30);
     giver.import_all(&branch.blocks).await;
     giver.expect_snapshots(&[16, 24]).await;
-    for steps in 0..4 {
+    for steps in 0..3 {
         let node = Fixture::on(network(), restores());
         let mut restore = begin(&node).await;
         take_headers(&mut restore, &branch);
