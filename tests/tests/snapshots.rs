@@ -6,6 +6,8 @@ use cairn_rpc::types::Trust;
 use cairn_tests::faults::{ENOSPC, Faults};
 use cairn_tests::kills::{batches, holds_together, moment};
 use cairn_tests::node::Node;
+use cairn_tests::strangers::chain::Chain;
+use cairn_tests::strangers::pretender::{Manner, Pretender, Runs};
 use cairn_tests::wait::{LATER, SOON, until};
 use cairn_tests::{cluster::agree, http::call, made, network::TestNetwork, wide::founding_payment};
 use serde_json::json;
@@ -20,6 +22,8 @@ const PIVOT: u64 = 2 * EVERY;
 /// Restores that are killed in a usual run; `scripts/soak.sh kill9 N` asks for more.
 const ROUNDS: u64 = 2;
 const FROM_SNAPSHOT: &str = "--sync.from=snapshot";
+/// Runs that are asked of a peer at once.
+const JOBS_EACH: usize = 3;
 /// What is below the snapshot is not fetched later, either.
 const PRUNES: &str = "--storage.keep_blocks=288";
 /// … nor kept for others.
@@ -165,6 +169,31 @@ async fn kill_9_during_a_restore_leaves_one_that_goes_on() {
             holds_together(&network, &mut new).await;
         }
     }
+}
+
+/// Of three holders one sends accounts of its own and one sends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_liar_is_named_after_one_run_and_one_that_stalls_holds_nobody_up() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let holder = holder(&network).await;
+    let prefix = network.prefix();
+    let chain = Arc::new(Chain::of(&holder, network.spec()).await);
+    let manner = |runs| Manner { runs, ..Manner::default() };
+    let liar = Pretender::new(&prefix, Arc::clone(&chain), manner(Runs::Wrong(PIVOT))).await;
+    let silent = Pretender::new(&prefix, chain, manner(Runs::Silent(PIVOT))).await;
+    let peers = format!("--network.peers={},{}", liar.address(), silent.address());
+    let new = Node::start(&network, "new", &[FROM_SNAPSHOT, PRUNES, &peers]).await;
+    let is_asked = async || (liar.asked_for_runs() > 0 && silent.asked_for_runs() > 0).then_some(());
+    until("both are asked", SOON, is_asked).await;
+    assert_eq!(new.info().await.height, 0, "the control: of theirs nothing is used");
+    new.dial(&holder).await;
+    agree(&[&holder, &new]).await;
+    let (info, root) = (new.info().await, holder.info().await.state_root);
+    assert_eq!((info.lowest_body, info.trust, info.state_root), (PIVOT + 1, Trust::Work, root));
+    assert!(liar.asked_for_runs() <= JOBS_EACH, "it is asked no more once a run of it was checked");
+    let log = new.log();
+    let named = log.lines().any(|line| line.contains("reported a peer") && line.contains(&liar.peer_id()));
+    assert!(named, "{log}");
 }
 
 /// A disk that fills up in a restore stops the node with the cause; with room again it goes on.

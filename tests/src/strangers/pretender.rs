@@ -6,13 +6,14 @@ use super::{bystander::requests, chain::Chain, swarm};
 use crate::intruder::{REQUESTS, TOPICS};
 use crate::node::Node;
 use crate::wait::{SOON, until};
+use cairn_ledger::accounts::{Leaf, RUN_LEAVES, StateRun};
 use cairn_ledger::codec::{BoundedVec, encode};
-use cairn_ledger::hash::{BlockId, sha256};
+use cairn_ledger::hash::{BlockId, Hash, sha256};
 use cairn_ledger::{pow::Work, testing::arbitrary_hash, units::Height};
 use cairn_network::PeerStatus;
 use cairn_network::wire::{
-    Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, Headers as HeadersAnswer, MAX_HEADERS, Message,
-    StretchName,
+    Bodies as BodiesAnswer, CompactBlock, GetBodies, GetHeaders, GetStateRun, Headers as HeadersAnswer, MAX_HEADERS,
+    Message, SnapshotName, StateRuns, StretchName,
 };
 use libp2p::gossipsub::{self, IdentTopic};
 use libp2p::request_response::{self, Event, Message as Exchange, ResponseChannel};
@@ -29,6 +30,8 @@ use tokio::task::{JoinHandle, JoinSet};
 const STATUS: usize = 0;
 const HEADERS: usize = 1;
 const BODIES: usize = 2;
+/// The place of what only some speak.
+const SNAPSHOT: usize = 3;
 const BLOCKS: usize = 0;
 /// More bytes of bodies than this are left for the next answer.
 const ANSWER_BYTES: usize = 3 << 20;
@@ -75,6 +78,18 @@ pub enum Bodies {
     AllBut(u64),
 }
 
+/// What it answers who asks for the accounts of a snapshot, which it says it holds, at this height.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Runs {
+    /// It says it holds none.
+    #[default]
+    NotHeld,
+    /// Accounts of its own.
+    Wrong(u64),
+    /// Nothing at all.
+    Silent(u64),
+}
+
 /// How it behaves.
 #[derive(Clone, Default)]
 pub struct Manner {
@@ -84,6 +99,8 @@ pub struct Manner {
     pub headers: Headers,
     /// To who asks for bodies.
     pub bodies: Bodies,
+    /// To who asks for accounts.
+    pub runs: Runs,
 }
 
 #[derive(NetworkBehaviour)]
@@ -94,6 +111,7 @@ struct Behaviour {
     status: request_response::Behaviour<Bytes>,
     headers: request_response::Behaviour<Bytes>,
     bodies: request_response::Behaviour<Bytes>,
+    snapshot: request_response::Behaviour<Bytes>,
 }
 
 /// What it is told to do.
@@ -217,6 +235,11 @@ impl Pretender {
         self.shared.asked[BODIES].load(Ordering::Relaxed)
     }
 
+    /// How often it was asked for accounts.
+    pub fn asked_for_runs(&self) -> usize {
+        self.shared.asked[SNAPSHOT].load(Ordering::Relaxed)
+    }
+
     /// How many headers it has given.
     pub fn headers_given(&self) -> usize {
         self.shared.given.load(Ordering::Relaxed)
@@ -290,6 +313,7 @@ impl Actor {
             SwarmEvent::Behaviour(BehaviourEvent::Status(event)) => self.on_exchange(STATUS, event),
             SwarmEvent::Behaviour(BehaviourEvent::Headers(event)) => self.on_exchange(HEADERS, event),
             SwarmEvent::Behaviour(BehaviourEvent::Bodies(event)) => self.on_exchange(BODIES, event),
+            SwarmEvent::Behaviour(BehaviourEvent::Snapshot(event)) => self.on_exchange(SNAPSHOT, event),
             _ => {}
         }
     }
@@ -315,6 +339,7 @@ impl Actor {
                 }
             }
             HEADERS => self.on_headers(peer, &request, channel),
+            SNAPSHOT => self.on_runs(peer, &request, channel),
             _ => self.on_bodies(&request, channel),
         }
     }
@@ -324,7 +349,15 @@ impl Actor {
         let chain = self.shared.chain();
         let (tip, height) = (chain.tip(), Height::new(chain.height()));
         let honest = PeerStatus { tip, height, total_work: chain.total_work(), lowest_body: Height::GENESIS, ..theirs };
-        let honest = PeerStatus { stretches: BoundedVec::default(), ..honest };
+        let snapshots = match self.manner.runs {
+            Runs::NotHeld => Vec::new(),
+            Runs::Wrong(height) | Runs::Silent(height) => {
+                let state_root = chain.header(height).state_root;
+                vec![SnapshotName { height: Height::new(height), state_root }]
+            }
+        };
+        let snapshots = BoundedVec::new(snapshots).expect("one");
+        let honest = PeerStatus { stretches: BoundedVec::default(), snapshots, ..honest };
         match self.manner.claim {
             Claim::Honest => return honest,
             Claim::Pruned(below) => {
@@ -375,18 +408,33 @@ impl Actor {
                 });
                 return;
             }
-            Headers::Silent => {
-                // Dropped, it would close the stream: that would be an answer of a kind.
-                self.answers.spawn(async move {
-                    std::future::pending::<()>().await;
-                    (peer, channel)
-                });
-                return;
-            }
+            Headers::Silent => return self.keep_silent(peer, channel),
         };
         self.shared.given.fetch_add(headers.len(), Ordering::Relaxed);
         let headers = BoundedVec::new(headers).expect("no more than an answer holds");
         self.give(peer, channel, &HeadersAnswer { headers });
+    }
+
+    /// Never answers. Dropped, the channel would close the stream: that would be an answer of a kind.
+    fn keep_silent(&mut self, peer: PeerId, channel: ResponseChannel<Vec<u8>>) {
+        self.answers.spawn(async move {
+            std::future::pending::<()>().await;
+            (peer, channel)
+        });
+    }
+
+    fn on_runs(&mut self, peer: PeerId, request: &[u8], channel: ResponseChannel<Vec<u8>>) {
+        let Some(GetStateRun { number, .. }) = read(request) else { return };
+        let runs = match self.manner.runs {
+            Runs::Silent(_) => return self.keep_silent(peer, channel),
+            Runs::NotHeld => Vec::new(),
+            Runs::Wrong(_) => {
+                let leaves = BoundedVec::new(vec![Leaf::SENTINEL; RUN_LEAVES]).expect("as many as a run has");
+                let siblings = BoundedVec::new(vec![Hash::ZERO; 2]).expect("few");
+                vec![StateRun { count: 10_000, number, leaves, siblings }]
+            }
+        };
+        self.respond(SNAPSHOT, channel, &StateRuns { runs: BoundedVec::new(runs).expect("one") });
     }
 
     /// As many headers as an answer holds, making those that are lacking.
@@ -432,9 +480,9 @@ impl Actor {
     }
 
     fn respond<M: Message>(&mut self, protocol: usize, channel: ResponseChannel<Vec<u8>>, answer: &M) {
-        let Behaviour { status, headers, bodies, .. } = self.swarm.behaviour_mut();
+        let Behaviour { status, headers, bodies, snapshot, .. } = self.swarm.behaviour_mut();
         // Whoever asked may be gone.
-        let _ = [status, headers, bodies][protocol].send_response(channel, framed(&answer.to_bytes()));
+        let _ = [status, headers, bodies, snapshot][protocol].send_response(channel, framed(&answer.to_bytes()));
     }
 }
 
@@ -451,5 +499,6 @@ fn behaviour(key: &Keypair, prefix: &str) -> Behaviour {
         status: requests(prefix, REQUESTS[STATUS]),
         headers: requests(prefix, REQUESTS[HEADERS]),
         bodies: requests(prefix, REQUESTS[BODIES]),
+        snapshot: requests(prefix, "snapshot/1"),
     }
 }
