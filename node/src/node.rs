@@ -23,6 +23,8 @@ pub use crate::api::Handles;
 const MOST_RESTARTS: usize = 3;
 /// How long it waits for that.
 const RESTART_PAUSE: Duration = Duration::from_secs(2);
+/// How long its own ports are waited for then.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long the system is given to say where the node listens; after that the node goes on without.
 const LISTEN_WITHIN: Duration = Duration::from_secs(5);
@@ -100,26 +102,44 @@ impl Node {
     pub async fn run(settings: Settings, mut started: impl FnMut(&Handles)) -> Result<(), NodeError> {
         // Before anything is started: a signal during the start stops the node right after it.
         let (mut signals, mut panics) = (Signals::new()?, watch_panics());
-        for _ in 0..MOST_RESTARTS {
-            match Self::run_once(settings.clone(), &mut signals, &mut panics, &mut started).await {
-                Err(error) if error.is_storage_failure() && data_dir::awaits_mending(&settings.data_dir) => {
+        let (mut restarts, mut ended_at) = (0, Instant::now());
+        loop {
+            let ended = Self::run_once(settings.clone(), &mut signals, &mut panics, &mut started).await;
+            let is_left = match ended {
+                Err(error)
+                    if restarts < MOST_RESTARTS
+                        && error.is_storage_failure()
+                        && data_dir::awaits_mending(&settings.data_dir) =>
+                {
                     tracing::warn!(target: "cairn::node", "starting again: the database has to be opened anew to be mended");
-                    // Whoever still reads holds it open.
-                    tokio::time::sleep(RESTART_PAUSE).await;
+                    false
                 }
-                Err(NodeError::Store(StoreError::ForkPruned { fork, lowest })) if settings.storage.from_snapshot => {
+                Err(NodeError::Store(StoreError::ForkPruned { fork, lowest }))
+                    if restarts < MOST_RESTARTS && settings.storage.from_snapshot =>
+                {
                     tracing::error!(
                         target: "cairn::node", fork = fork.get(), lowest_body = lowest.get(),
                         "the chain with the most work leaves the stored one below what is kept of it: everything since \
                          then is undone, and this node begins anew, with a snapshot of that chain"
                     );
+                    true
+                }
+                // QUIC has its port until those it was connected with have heard of the end, or do not answer.
+                Err(NodeError::Network(NetworkError::Listen { .. }))
+                    if restarts > 0 && ended_at.elapsed() < LETS_GO_WITHIN =>
+                {
                     tokio::time::sleep(RESTART_PAUSE).await;
-                    DataDir::open(&settings.data_dir)?.remove_chain()?;
+                    continue;
                 }
                 ended => return ended,
+            };
+            (restarts, ended_at) = (restarts + 1, Instant::now());
+            // Whoever still reads holds it open.
+            tokio::time::sleep(RESTART_PAUSE).await;
+            if is_left {
+                DataDir::open(&settings.data_dir)?.remove_chain()?;
             }
         }
-        Self::run_once(settings, &mut signals, &mut panics, &mut started).await
     }
 
     /// The same, to its first end.

@@ -246,9 +246,12 @@ async fn a_chain_that_leaves_below_what_is_kept_is_begun_anew_with_its_snapshot(
     let mut less = Node::start(&network, "less", &[]).await;
     less.generate(DEEP, 1).await;
     let peers = format!("--network.peers={},{with_more}", less.address().await);
-    let mut begins = Node::start(&network, "begins", &[FROM_SNAPSHOT, PRUNES, NO_STRETCH, &peers]).await;
+    let mut begins = Node::start(&network, "begins", &[PRUNES, NO_STRETCH, &peers]).await;
     let mut executes = Node::start(&network, "executes", &[PRUNES, NO_STRETCH, &peers]).await;
     agree(&[&less, &begins, &executes]).await;
+    assert!(begins.terminate().await.success());
+    begins.set_arguments(&[FROM_SNAPSHOT, PRUNES, NO_STRETCH, &peers]);
+    begins.restart().await;
     assert!(less.terminate().await.success());
     more.restart().await;
     agree(&[&more, &begins]).await;

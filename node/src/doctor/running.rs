@@ -139,7 +139,7 @@ fn history(node: &NodeInfo, report: &mut Diagnosis) {
 /// Whether the disk has damaged what was written.
 fn damage(node: &NodeInfo, report: &mut Diagnosis) {
     if node.damage_mended > 0 {
-        let message = format!("{} damaged tables were found since the start, and mended", node.damage_mended);
+        let message = format!("damage in tables that was found since the start, and mended: {}", node.damage_mended);
         let advice = "look at the disk (smartctl -a) and at the memory: what they damage next may not be mendable";
         report.note("database", message, Some(advice));
     }
