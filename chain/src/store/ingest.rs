@@ -62,6 +62,7 @@ mod tests {
     use cairn_ledger::accounts::{Account, Leaf};
     use cairn_ledger::testing::easy_network;
     use cairn_ledger::{Address, Amount};
+    use std::{fs, path::PathBuf};
 
     fn leaf(index: u64, nonce: u64) -> Leaf {
         // Addresses are in another order than indices.
@@ -69,6 +70,27 @@ mod tests {
             |n: u64| Address::from_bytes([n.wrapping_mul(97).to_be_bytes(); 4].concat().try_into().expect("32 bytes"));
         let account = Account { balance: Amount::from_pebbles(index).expect("little"), nonce };
         Leaf { address: address(index), next: address(index + 1), account }
+    }
+
+    /// A crash between the two leaves the file with both of its names.
+    #[test]
+    fn a_file_that_the_database_has_already_is_not_written_over() {
+        let (spec, directory) = (easy_network(), tempfile::tempdir().expect("a directory"));
+        let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
+        let first = store.account_count().expect("block 0");
+        store.ingest_leaves(first, &[leaf(first, 1)]).expect("a file");
+        let is_table = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "sst");
+        let files = fs::read_dir(directory.path()).expect("a directory").map(|file| file.expect("a file").path());
+        let newest = files.filter(is_table).max().expect("a file of the last table");
+        fs::hard_link(newest, directory.path().join("index_by_address.ingest")).expect("a name");
+        store.ingest_leaves(first + 1, &[leaf(first + 1, 1)]).expect("another file");
+        drop(store);
+        let store = ChainStore::open(directory.path(), &spec, DbOptions::default()).expect("a store");
+        for index in [first, first + 1] {
+            let expected = leaf(index, 1);
+            assert_eq!(store.account(&expected.address).expect("a read"), Some((index, expected)));
+        }
+        assert!(!directory.path().join("index_by_address.ingest").exists());
     }
 
     /// Again and over one another, as after a crash; what was frozen stays what it was, and a start finds all.

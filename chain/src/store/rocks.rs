@@ -14,7 +14,8 @@ use rocksdb::{
 };
 use self_cell::self_cell;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -274,8 +275,14 @@ impl Rocks {
         fill: impl FnOnce(&mut SortedFile<'_>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let (options, path) = (self.open.tables.of(table), self.open.mark.with_file_name(format!("{table}.ingest")));
+        // A crash may have left it when the database had its file already, by another name: written over, that is
+        // damaged.
+        if let Err(error) = fs::remove_file(&path)
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(StoreError::Database { table, reason: error.to_string() });
+        }
         let mut file = SortedFile { table, writer: SstFileWriter::create(&options) };
-        // What a crash has left there is gone then.
         file.writer.open(&path).map_err(failed(table))?;
         fill(&mut file)?;
         file.writer.finish().map_err(failed(table))?;
@@ -413,7 +420,7 @@ impl Rocks {
             self.db().set_options_cf(&self.family(table), &merges).map_err(failed(table))?;
         }
         if all {
-            let gone = std::fs::remove_file(&self.open.mark);
+            let gone = fs::remove_file(&self.open.mark);
             gone.map_err(|error| StoreError::Database { table: "open", reason: error.to_string() })?;
         }
         Ok(())

@@ -133,7 +133,7 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    /// A copy of a node's data. The database's tables are linked, as in RocksDB's own checkpoints, since they never
+    /// A copy of a node's data, but for its identity. The database's tables are linked, as in RocksDB's own checkpoints, since they never
     /// change: gigabytes written anew would still be on their way to the disk while the next thing is measured, and
     /// have taken what memory the system has at hand.
     pub fn copy(work: &Path, name: &str, of: &Path) -> Result<Self, Failure> {
@@ -159,6 +159,10 @@ fn copy_into(from: &Path, to: &Path) -> Result<(), Failure> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (old, new) = (entry.path(), to.join(entry.file_name()));
+        // It is another node: two of one name would count as one peer.
+        if entry.file_name() == "node.key" {
+            continue;
+        }
         if entry.file_type()?.is_dir() {
             fs::create_dir(&new)?;
             copy_into(&old, &new)?;

@@ -98,7 +98,7 @@ pub fn healing(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
             flip(&copy.path().join("db"), table)?;
         }
         let mut arguments = OFF.map(String::from).to_vec();
-        arguments.extend([format!("--network.peers={peer}"), String::from("--rpc.rate=1000000")]);
+        arguments.extend([format!("--network.peers={peer}"), String::from("--rpc.rate=100000")]);
         let mut damaged = Node::start(&network, copy.path(), &arguments)?;
         let mut worst = damaged.started_in.as_secs_f64();
         damaged.until("it has a peer", |node| {
