@@ -83,10 +83,37 @@ fn family_name(table: &str, number: u32) -> String {
     format!("{table}.{number}")
 }
 
+/// The column family, always empty, that says that this one is whole: where RocksDB keeps their names it begins to be there
+/// in one step, and no file of it can be damaged.
+fn whole_name(table: &str, number: u32) -> String {
+    format!("{table}.{number}.whole")
+}
+
+/// The table that a column family is of, how often that was written anew before, and whether it only says that that one is
+/// whole.
+fn parse(family: &str) -> Option<(&'static str, u32, bool)> {
+    let mut parts = family.split('.');
+    let name = parts.next()?;
+    let table = schema::TABLES.iter().copied().find(|table| *table == name)?;
+    let number = parts.next().map_or(Some(0), |number| number.parse().ok())?;
+    Some((table, number, parts.next().is_some()))
+}
+
 /// The table that a column family is of.
 fn table_of(family: &str) -> Option<&'static str> {
-    let name = family.split_once('.').map_or(family, |(table, _)| table);
-    schema::TABLES.iter().copied().find(|table| *table == name)
+    parse(family).map(|(table, ..)| table)
+}
+
+/// Which column family each table has, of those there are: the last that is whole, or else what was there first.
+fn anew_in(families: &[String]) -> Anew {
+    let parsed: Vec<_> = families.iter().filter_map(|family| parse(family)).collect();
+    let of = |table, whole| {
+        let of_table = parsed.iter().filter(move |(of, _, is_mark)| *of == table && *is_mark == whole);
+        of_table.map(|(_, number, _)| *number)
+    };
+    let numbers =
+        schema::TABLES.iter().filter_map(|table| Some((*table, of(*table, true).max().or(of(*table, false).min())?)));
+    numbers.filter(|(_, number)| *number > 0).collect()
 }
 
 /// The column families of tables that are in `path`; none where there is no database.
@@ -131,23 +158,13 @@ fn failed(table: &'static str) -> impl Fn(rocksdb::Error) -> StoreError {
 }
 
 impl Rocks {
-    /// Finds out which column family each table has.
-    fn new(db: DB, tables: TableOptions, path: &Path) -> Result<Self, StoreError> {
-        let mut anew = Anew::new();
-        for table in schema::TABLES {
-            // The column family that every database has says it: nothing, of a table that never was written anew.
-            let Some(number) = db.get(table).map_err(failed("open"))? else { continue };
-            let unknown =
-                |_| StoreError::Database { table, reason: String::from("Corruption: its number cannot be read") };
-            let number = <[u8; 4]>::try_from(&*number).map_err(unknown)?;
-            anew.insert(table, u32::from_be_bytes(number));
-        }
-        let is_any_anew = AtomicBool::new(!anew.is_empty());
-        let mark = path.join(DAMAGED);
-        Ok(Self {
+    fn new(db: DB, tables: TableOptions, path: &Path, families: &[String]) -> Self {
+        let anew = anew_in(families);
+        let (is_any_anew, mark) = (AtomicBool::new(!anew.is_empty()), path.join(DAMAGED));
+        Self {
             open: Arc::new(Open { db, tables, kept: Mutex::default(), anew: RwLock::new(anew), is_any_anew, mark }),
             frozen: None,
-        })
+        }
     }
 
     /// Opens the database in `path`, creating what is missing.
@@ -168,10 +185,11 @@ impl Rocks {
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, tables.of(table_of(name).unwrap_or(name))));
         let db = DB::open_cf_descriptors(&db_options, path, families).map_err(failed("open"))?;
         tables.merges = true;
-        let rocks = Self::new(db, tables, path)?;
+        let rocks = Self::new(db, tables, path, &names);
+        let anew = rocks.anew();
         // What was damaged, or is only half there because a crash came before its end.
         for name in &names {
-            if table_of(name).is_some_and(|table| rocks.family_of(table) != *name) {
+            if parse(name).is_some_and(|(table, number, _)| anew.get(table).copied().unwrap_or(0) != number) {
                 rocks.db().drop_cf(name).map_err(failed("open"))?;
             }
         }
@@ -186,7 +204,7 @@ impl Rocks {
         let families =
             names.iter().map(|name| ColumnFamilyDescriptor::new(name, tables.of(table_of(name).unwrap_or(name))));
         let db = DB::open_cf_descriptors_read_only(&db_options, path, families, false).map_err(failed("open"))?;
-        Self::new(db, tables, path)
+        Ok(Self::new(db, tables, path, &names))
     }
 
     /// The same database as it is now, or was when it was frozen, whatever is written from now on.
@@ -260,9 +278,7 @@ impl Rocks {
         if let Some(family) = self.db().cf_handle(&family_name(table, number)) {
             self.db().flush_cf(&family).map_err(failed(table))?;
         }
-        let mut options = WriteOptions::default();
-        options.set_sync(true);
-        self.db().put_opt(table, number.to_be_bytes(), &options).map_err(failed(table))?;
+        self.db().create_cf(whole_name(table, number), &Options::default()).map_err(failed(table))?;
         self.open.anew.write().unwrap_or_else(PoisonError::into_inner).insert(table, number);
         self.open.is_any_anew.store(true, Ordering::Release);
         Ok(())
@@ -468,6 +484,24 @@ pub(crate) mod tests {
             .into_iter()
             .filter(|file| table_of(&file.column_family_name) == Some(table_of(table).expect("a table")));
         of_table.map(|file| path.join(file.name.trim_start_matches('/'))).collect()
+    }
+
+    /// A crash may come between any two steps of writing a table anew, and of removing what it was.
+    #[test]
+    fn a_table_is_the_last_that_is_whole_or_else_what_was_there_first() {
+        let table = "roots_by_part";
+        for (families, expected) in [
+            (vec![table], 0),
+            (vec![table, "roots_by_part.1"], 0),
+            (vec![table, "roots_by_part.1", "roots_by_part.1.whole"], 1),
+            (vec!["roots_by_part.1", "roots_by_part.1.whole", "roots_by_part.2"], 1),
+            (vec!["roots_by_part.1", "roots_by_part.1.whole", "roots_by_part.2", "roots_by_part.2.whole"], 2),
+            (vec!["roots_by_part.1", "roots_by_part.2", "roots_by_part.2.whole"], 2),
+            (vec!["roots_by_part.1"], 1),
+        ] {
+            let families: Vec<String> = families.into_iter().map(str::to_owned).collect();
+            assert_eq!(anew_in(&families).get(table).copied().unwrap_or(0), expected, "{families:?}");
+        }
     }
 
     #[test]

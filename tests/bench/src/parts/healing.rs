@@ -5,7 +5,9 @@ use super::{Bench, traffic};
 use crate::chains::{self, People};
 use crate::node::{self, Node, Scratch, number};
 use crate::{Failure, results::Results};
+use cairn_ledger::hash::TxId;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Instant;
 use std::{fs, fs::File, io};
@@ -34,26 +36,35 @@ struct Read {
     answer: Value,
 }
 
+/// The ends of keys that are read: of addresses and of ids of payments.
+type Ends = HashSet<[u8; 8]>;
+
 /// What is asked for: accounts all over the state, all blocks and some payments of each.
-fn reads(node: &Node) -> Result<Vec<Read>, Failure> {
+fn reads(node: &Node) -> Result<(Vec<Read>, Ends), Failure> {
+    let mut ends = Ends::new();
     let (people, spec) = (People::new(PLAN), chains::network(chains::LONG_AGO));
     // Nodes answer for those alone that somebody may have a key for.
     let step = PLAN.accounts / PLAN.signers * (PLAN.signers / ACCOUNTS);
-    let address = |n| spec.params().prefix.encode(&people.address(n * step));
-    let accounts = (0..ACCOUNTS).map(address);
-    let mut calls: Vec<_> = accounts.map(|address| ("state_getAccount", json!([address]))).collect();
+    let addresses: Vec<_> = (0..ACCOUNTS).map(|n| people.address(n * step)).collect();
+    ends.extend(addresses.iter().filter_map(|address| address.as_bytes().last_chunk()));
+    let call = |address| ("state_getAccount", json!([spec.params().prefix.encode(address)]));
+    let mut calls: Vec<_> = addresses.iter().map(call).collect();
     for height in 0..=node.height()? {
         let block = node.call("chain_getBlock", &json!([height]))?;
         let ids = block["transactions"].as_array().ok_or("a block has transactions")?;
-        calls.extend(ids.iter().take(PAYMENTS).map(|id| ("chain_getTransaction", json!([id]))));
+        for id in ids.iter().take(PAYMENTS) {
+            let txid: TxId = id.as_str().unwrap_or_default().parse()?;
+            ends.extend(txid.as_bytes().last_chunk());
+            calls.push(("chain_getTransaction", json!([id])));
+        }
         calls.push(("chain_getBlock", json!([height])));
     }
     let read = |(method, params)| Ok(Read { method, answer: node.call(method, &params)?, params });
-    calls.into_iter().map(read).collect()
+    Ok((calls.into_iter().map(read).collect::<Result<_, Failure>>()?, ends))
 }
 
-/// Flips a byte in the largest file of a table.
-fn flip(database: &Path, table: &str) -> Result<(), Failure> {
+/// Flips a byte in the largest file of a table: in a key that is read, where keys are hashes.
+fn flip(database: &Path, table: &str, ends: &Ends) -> Result<(), Failure> {
     let mut largest: Option<(Vec<u8>, _)> = None;
     for entry in fs::read_dir(database)? {
         let path = entry?.path();
@@ -68,9 +79,10 @@ fn flip(database: &Path, table: &str) -> Result<(), Failure> {
         }
     }
     let (mut bytes, path) = largest.ok_or_else(|| format!("there is no file of {table}"))?;
-    let third = bytes.len() / 3;
+    let is_read = |window: &[u8]| window.try_into().is_ok_and(|end: [u8; 8]| ends.contains(&end));
     // Where there is nothing but the beginning, that is where the entries are.
-    let at = if bytes.len() > 200_000 { third } else { 40 };
+    let elsewhere = if bytes.len() > 200_000 { bytes.len() / 3 } else { 40 };
+    let at = bytes.windows(8).position(is_read).unwrap_or(elsewhere);
     *bytes.get_mut(at).ok_or("a file has bytes")? ^= 0x10;
     // Other copies share the file: this one gets its own.
     fs::remove_file(&path)?;
@@ -89,13 +101,13 @@ pub fn healing(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let copies = TABLES.iter().map(|table| Scratch::copy(&bench.work, table, data.path()));
     let copies = copies.collect::<Result<Vec<_>, _>>()?;
     let well = Node::start(&network, data.path(), &OFF.map(String::from))?;
-    let (reads, peer) = (reads(&well)?, well.address()?);
+    let ((reads, ends), peer) = (reads(&well)?, well.address()?);
     for (table, copy) in TABLES.iter().zip(copies) {
         let (seconds, fetched) = (format!("healing.{table}.seconds"), format!("healing.{table}.fetched_kib"));
         results.clear(&seconds);
         results.clear(&fetched);
         if *table != "none" {
-            flip(&copy.path().join("db"), table)?;
+            flip(&copy.path().join("db"), table, &ends)?;
         }
         let mut arguments = OFF.map(String::from).to_vec();
         arguments.extend([format!("--network.peers={peer}"), String::from("--rpc.rate=100000")]);
