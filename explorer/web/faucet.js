@@ -83,7 +83,6 @@ function showPace(tried, ms, bits) {
 // The next nonce that is good enough; `offer` when it is a new challenge.
 function mine(current, { bits, ...challenge }) {
   return new Promise((done, failed) => {
-    current.reject = failed;
     current.worker.onmessage = ({ data }) => {
       showPace(data.tried, data.ms, bits);
       if (data.found !== null) done(String(data.found));
@@ -119,7 +118,7 @@ async function earn(current, to) {
       }
     }
   }
-  throw new Refusal({ kind: 'stopped', message: 'Stopped.' });
+  return null;
 }
 
 // ---- the gift --------------------------------------------------------------------------------------------------------
@@ -177,13 +176,14 @@ async function take() {
   working(true);
   try {
     const gift = await earn(current, address.value.trim());
+    if (gift === null) return;
     working(false);
     current.worker.terminate();
     await follow(current, gift);
   } catch (error) {
     if (current !== task) return;
-    say(error.kind === 'stopped' ? 'Stopped. Nothing was taken.' : '');
-    if (error.kind !== 'stopped') complain(error);
+    say('');
+    complain(error);
     // Whose claim was taken and whose answer was lost sees it all the same.
     if (error.grant !== undefined) await ask(`/api/grant/${error.grant}`).then(show, () => {});
   } finally {
@@ -198,6 +198,9 @@ form.addEventListener('submit', (event) => {
 });
 
 stop.addEventListener('click', () => {
-  task.reject?.(new Refusal({ kind: 'stopped', message: 'Stopped.' }));
+  task?.worker.terminate();
+  task = null;
+  working(false);
+  say('Stopped.');
   go.focus();
 });

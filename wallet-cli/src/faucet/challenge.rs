@@ -149,9 +149,11 @@ mod tests {
         let faucet = challenger(1);
         let one = faucet.challenge(&address(2), 7);
         assert_eq!(one, challenger(1).challenge(&address(2), 7), "the same after a restart");
-        for other in
-            [faucet.challenge(&address(3), 7), faucet.challenge(&address(2), 8), challenger(4).challenge(&address(2), 7)]
-        {
+        for other in [
+            faucet.challenge(&address(3), 7),
+            faucet.challenge(&address(2), 8),
+            challenger(4).challenge(&address(2), 7),
+        ] {
             assert_ne!(one, other);
             assert_ne!(one.grant(), other.grant());
         }

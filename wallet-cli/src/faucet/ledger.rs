@@ -202,7 +202,7 @@ fn rewritten(owner: &Owner, grants: &[Grant]) -> io::Result<String> {
 }
 
 /// What the whole lines say, and whether the first of them is there.
-fn parse(path: &Path, bytes: &[u8], owner: &Owner) -> Result<(Vec<Grant>, bool), FaucetError> {
+pub(super) fn parse(path: &Path, bytes: &[u8], owner: &Owner) -> Result<(Vec<Grant>, bool), FaucetError> {
     let end = usize::try_from(whole(bytes)).unwrap_or(usize::MAX);
     let lines = bytes.get(..end).unwrap_or_default().split_inclusive(|byte| *byte == b'\n');
     let (mut grants, mut had_header): (Vec<Grant>, _) = (Vec::new(), false);
@@ -330,7 +330,8 @@ mod tests {
             let (mut ledger, _) = open(place, &owner(), limits(), 4_000).expect("there");
             let before = fs::read(&place.path).expect("there");
             // A disk that is full, as the system has one ready.
-            let file = std::mem::replace(&mut ledger.file, OpenOptions::new().append(true).open("/dev/full").expect("it"));
+            let file =
+                std::mem::replace(&mut ledger.file, OpenOptions::new().append(true).open("/dev/full").expect("it"));
             assert!(ledger.granted(&grant(3, 5_000)).is_err());
             assert_eq!(fs::read(&place.path).expect("there"), before);
             // It cannot be cut back there either, so it is not trusted again.

@@ -34,7 +34,11 @@ mod book;
 mod challenge;
 mod desk;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod ledger;
+#[cfg(test)]
+mod model;
 mod payout;
 mod prefix;
 mod price;

@@ -14,8 +14,8 @@ use crate::error::{Result, WalletError};
 use crate::node::{Proven, Sender};
 use crate::output::Output;
 use crate::payment::{
-    Contents, DEFAULT_MAX_FEE, Impossible, Journal, KnownPayment, Open, Outcome, Payer, Payment, PaymentError, PlanError,
-    Request, note_reported, plan,
+    Contents, DEFAULT_MAX_FEE, Impossible, Journal, KnownPayment, Open, Outcome, Payer, Payment, PaymentError,
+    PlanError, Request, note_reported, plan,
 };
 use crate::session::decode_address;
 use cairn_ledger::transaction::{self, Transaction};

@@ -68,7 +68,9 @@ pub enum Refusal {
     #[error("{waiting} visitors wait for their gift already; come again in a minute")]
     Busy { waiting: usize },
     /// Nobody to hand payments to.
-    #[error("the faucet cannot pay now: {reason}. Your work is good until its challenge is over; try again in a minute")]
+    #[error(
+        "the faucet cannot pay now: {reason}. Your work is good until its challenge is over; try again in a minute"
+    )]
     NoNode { reason: String },
     /// No word that can be kept.
     #[error("the faucet cannot write down what it gives, so it gives nothing: {reason}. Its owner has to see to it")]
@@ -119,7 +121,9 @@ impl Refusal {
             Self::OldChallenge | Self::WeakProof { .. } | Self::UsedProof { .. } => 409,
             Self::TooLong { .. } => 413,
             Self::NotJson { .. } => 415,
-            Self::TooFast { .. } | Self::AddressLimit { .. } | Self::PrefixLimit { .. } | Self::BudgetUsed { .. } => 429,
+            Self::TooFast { .. } | Self::AddressLimit { .. } | Self::PrefixLimit { .. } | Self::BudgetUsed { .. } => {
+                429
+            }
             Self::Empty { .. } | Self::Busy { .. } | Self::NoNode { .. } | Self::Storage { .. } => 503,
         }
     }

@@ -102,7 +102,9 @@ fn page(request: &Request<Incoming>, desk: &Desk) -> Answer {
     let address = parameter(request.uri().query(), "address").unwrap_or_default();
     let problem = (!address.is_empty()).then(|| desk.address(&address).err()).flatten();
     let closed = match (&status.trouble, status.again) {
-        (_, Some(again)) => Some(format!("Everything that may be given away in a day is gone; there is more at {}.", Utc(again))),
+        (_, Some(again)) => {
+            Some(format!("Everything that may be given away in a day is gone; there is more at {}.", Utc(again)))
+        }
         (Some(trouble), _) => Some(cairn_explorer::format::sentence(trouble)),
         (None, None) => None,
     };

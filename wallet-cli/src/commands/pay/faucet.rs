@@ -41,8 +41,8 @@ struct Started {
 }
 
 pub(crate) async fn run(session: &Session<'_>, options: &FaucetArguments, output: &mut Output<'_>) -> Result<()> {
+    check_network(session.network()?)?;
     let wallet = session.wallet()?;
-    check_network(wallet.network)?;
     wallet.check_has_key()?;
     let (amount, per_day, per_prefix) = (options.amount, options.per_day, options.per_prefix);
     if amount == Amount::ZERO {
