@@ -76,8 +76,7 @@ function showPace(tried, ms, bits) {
   element('meter').value = 1 - Math.exp(-tried / expected);
   const rate = tried / Math.max(1, ms / 1000);
   element('pace').textContent =
-    `${number.format(tried / 1e6)} million of about ${number.format(expected / 1e6)} million tries, `
-    + `${number.format(rate / 1000)} thousand a second`;
+    `${number.format(tried)} of about ${number.format(expected)} tries, ${number.format(rate)} a second`;
 }
 
 // The next nonce that is good enough; `offer` when it is a new challenge.
