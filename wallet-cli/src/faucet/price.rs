@@ -33,12 +33,12 @@ pub struct Load {
 /// How many zero bits a proof needs, where the cheapest needs `least`.
 pub fn bits(least: u32, load: &Load) -> u32 {
     let even = (load.per_day / 24).max(1);
-    let pace = u64::from((1 + load.hour / even).ilog2());
+    let pace = u64::from((load.hour / even).saturating_add(1).ilog2());
     let left = load.per_day.saturating_sub(load.day).max(1);
     let scarce = u64::from((load.per_day / left).max(1).ilog2());
-    let narrow = NARROW_STEPS * load.narrow / load.per_narrow.max(1);
-    let wide = WIDE_STEPS * load.wide / load.per_wide.max(1);
-    let steps = (pace + scarce + narrow + wide).min(MAX_STEPS);
+    let narrow = NARROW_STEPS.saturating_mul(load.narrow) / load.per_narrow.max(1);
+    let wide = WIDE_STEPS.saturating_mul(load.wide) / load.per_wide.max(1);
+    let steps = [pace, scarce, narrow, wide].into_iter().fold(0, u64::saturating_add).min(MAX_STEPS);
     least.saturating_add(u32::try_from(steps).unwrap_or(u32::MAX))
 }
 

@@ -138,8 +138,8 @@ fn limits_survive_a_restart_and_a_clock_that_is_set_back() {
     check(&faucet);
     faucet.kill();
     // Everything was given two hours from now, as far as this machine's clock knows.
-    let path = scene.home.path("data/wallets/default.faucet");
-    let later = ledger(&scene).lines().map(|line| {
+    let (path, given) = (scene.home.path("data/wallets/default.faucet"), ledger(&scene));
+    let later = given.lines().map(|line| {
         let mut line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         if let Some(time) = line["time"].as_u64() {
             line["time"] = serde_json::json!(time + 2 * 60 * 60 * 1_000);
