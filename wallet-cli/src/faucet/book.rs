@@ -180,6 +180,7 @@ impl Book {
     }
 
     /// All that is still of use.
+    #[cfg(test)]
     pub fn grants(&self) -> &[Grant] {
         &self.grants
     }
