@@ -19,8 +19,15 @@ const MAX_BODY_BYTES: usize = 1_024;
 /// How long a claim may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 /// The files that the page loads; what else the explorer has is not served here.
-const FILES: [&str; 6] =
-    ["style.css", "icon.svg", "faucet.js", "faucet_worker.js", "light/sha256.js", "light/bytes.js"];
+const FILES: [&str; 7] = [
+    "style.css",
+    "icon.svg",
+    "faucet.js",
+    "faucet_worker.js",
+    "light/sha256.js",
+    "light/bytes.js",
+    "light/errors.js",
+];
 /// All of the page comes from here, and it asks nobody else.
 const SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                         worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -164,4 +171,27 @@ fn reply(status: u16, kind: &'static str, body: Bytes) -> Answer {
         answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_loads_is_served_too() {
+        let mut loaded = 0;
+        for file in FILES.iter().filter(|file| file.ends_with(".js")) {
+            let asset = assets::find(file).unwrap_or_else(|| panic!("{file} is missing"));
+            let text = str::from_utf8(asset.bytes).expect("text");
+            let folder = file.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+            for line in text.lines().filter(|line| line.starts_with("import ")) {
+                let name = line.rsplit_once("\"./").or(line.rsplit_once("'./")).expect("a file beside it").1;
+                let name = name.trim_end_matches([';', '"', '\'']);
+                let path = format!("{folder}{name}");
+                assert!(FILES.contains(&path.as_str()), "{file} loads {path}");
+                loaded += 1;
+            }
+        }
+        assert!(loaded >= 3, "the control: {loaded}");
+    }
 }
