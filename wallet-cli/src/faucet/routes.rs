@@ -19,15 +19,8 @@ const MAX_BODY_BYTES: usize = 1_024;
 /// How long a claim may take to arrive.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
 /// The files that the page loads; what else the explorer has is not served here.
-const FILES: [&str; 7] = [
-    "style.css",
-    "icon.svg",
-    "faucet.js",
-    "faucet_worker.js",
-    "light/sha256.js",
-    "light/bytes.js",
-    "light/errors.js",
-];
+const FILES: [&str; 7] =
+    ["style.css", "icon.svg", "faucet.js", "faucet_worker.js", "light/sha256.js", "light/bytes.js", "light/errors.js"];
 /// All of the page comes from here, and it asks nobody else.
 const SECURITY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                         worker-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
