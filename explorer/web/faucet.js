@@ -125,7 +125,7 @@ async function earn(current, to) {
 const STATES = {
   granted: 'promised; it is being sent',
   sent: 'on its way, waiting for a block',
-  mined: 'in a block',
+  mined: 'in block',
   settled: 'in a block, and buried under others',
 };
 
@@ -142,8 +142,7 @@ function show(gift) {
   element('gift').dataset.state = gift.state;
   element('gift-to').replaceChildren(link(gift.address, `/address/${gift.address}`));
   if (gift.txid !== null) element('gift-payment').replaceChildren(link(gift.txid, `/tx/${gift.txid}`));
-  const where = gift.height === null ? '' : ` ${gift.height}`;
-  element('gift-state').textContent = `${STATES[gift.state]}${gift.state === 'mined' ? `:${where}` : ''}`;
+  element('gift-state').textContent = `${STATES[gift.state]}${gift.height === null ? '' : ` ${gift.height}`}`;
 }
 
 async function follow(current, first) {

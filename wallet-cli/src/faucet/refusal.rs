@@ -50,10 +50,10 @@ pub enum Refusal {
     )]
     WeakProof { got: u32, bits: u32 },
     /// Work that was paid for.
-    #[error("this proof has had its gift, {id}; the address can have another at {}", Utc(*.again))]
+    #[error("this proof has had its gift; the address can have another at {}", Utc(*.again))]
     UsedProof { id: GrantId, again: u64 },
     /// An address that had its gift.
-    #[error("this address has had its gift of the day, {id}; it can have another at {}", Utc(*.again))]
+    #[error("this address has had its gift of the day; it can have another at {}", Utc(*.again))]
     AddressLimit { id: GrantId, again: u64 },
     /// Visitors that had theirs.
     #[error("visitors from {prefix} have had all that they get in a day; come again at {}", Utc(*.again))]
