@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# A network of real nodes on this machine, with two wallets and a payment between them.
+# A network of real nodes on this machine, with two wallets, a payment between them, and a faucet.
 #
 # Usage: scripts/testnet.sh up [--nodes N] [--open]
 #                                             start N nodes (1 to 16, 4 by default), pay, print a receipt; with
-#                                             --open, show the explorer in the browser; a faucet
-#                                             gives coins to whoever asks
+#                                             --open, show the explorer in the browser
 #        scripts/testnet.sh up --chaos SEED [--minutes M] [--nodes N]
 #                                             another network, N nodes (2 to 16, 8 by default) that are killed,
 #                                             stopped, parted, and run with full disks and wrong clocks for M
 #                                             minutes (3 by default) as SEED draws it; ends with a verdict
-#        scripts/testnet.sh status            how the nodes are
+#        scripts/testnet.sh status            how the nodes and the faucet are
 #        scripts/testnet.sh logs [K]          follow the log of node K, or of all
-#        scripts/testnet.sh down              stop the nodes; the data stays, `up` goes on with it
-#        scripts/testnet.sh reset             stop the nodes and delete everything
+#        scripts/testnet.sh down              stop them; the data stays, `up` goes on with it
+#        scripts/testnet.sh reset             stop them and delete everything
 #
 # Everything is in ./testnet/: genesis.toml, node-K/ (data), node-K.log, wallets/, faucet.log, summary.json. Node k
 # listens on the loopback ports 29740 + 10k (peers) and 29741 + 10k (JSON-RPC), a faucet on 29752. Node 1 mines, the
