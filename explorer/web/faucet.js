@@ -86,7 +86,9 @@ function mine(current, { bits, ...challenge }) {
       showPace(data.tried, data.ms, bits);
       if (data.found !== null) done(String(data.found));
     };
-    current.worker.onerror = () => failed(new Refusal({ kind: 'worker', message: 'The work cannot be done in this browser.' }));
+    current.worker.onerror = () => {
+      failed(new Refusal({ kind: 'worker', message: 'The work cannot be done in this browser.' }));
+    };
     current.worker.postMessage({ bits, ...challenge });
   });
 }

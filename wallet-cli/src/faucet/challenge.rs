@@ -1,8 +1,8 @@
 //! The work that a visitor's browser does: a challenge that nobody has to remember.
 //!
 //! ```text
-//! challenge = T("cairn/faucet/challenge", secret ‖ address ‖ window)       window: u64, counted in spans of ten minutes
-//! work      = T("cairn/faucet/work", challenge ‖ nonce)                    both numbers little-endian
+//! challenge = T("cairn/faucet/challenge", secret ‖ address ‖ window)      window: u64, in spans of ten minutes
+//! work      = T("cairn/faucet/work", challenge ‖ nonce)                   both numbers little-endian
 //! ```
 //! `T` is the tagged hash of BIP340. The proof is good for as many zero bits as `work` begins with. How many are asked
 //! for is no part of the challenge: it is decided when the proof is brought, so that challenges which were collected

@@ -20,8 +20,9 @@ pub enum FaucetError {
     Running { path: PathBuf },
     /// A file that cannot be read as a whole.
     #[error(
-        "line {line} of {path} cannot be read, and what was given away may be hidden in it, so the faucet does not start. \
-         Look at it with sed -n {line}p {}, or bring the file back from a backup; moved aside, all limits begin anew",
+        "line {line} of {path} cannot be read, and what was given away may be hidden in it, so the faucet does not \
+         start. Look at it with sed -n {line}p {}, or bring the file back from a backup; moved aside, all limits \
+         begin anew",
         quoted(&.path.display().to_string())
     )]
     Damaged { path: PathBuf, line: usize },

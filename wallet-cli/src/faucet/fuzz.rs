@@ -16,7 +16,8 @@ fn wallet_faucet() {
     let head = format!("{{\"event\":\"faucet\",\"version\":1,\"genesis_id\":\"{zeros}\",\"address\":\"a\"}}\n");
     let id = "0123456789abcdef0123456789abcdef";
     let gift = format!(
-        "{{\"event\":\"granted\",\"time\":1,\"id\":\"{id}\",\"address\":\"b\",\"from\":\"192.0.2.0/24\",\"amount\":\"1\"}}\n"
+        "{{\"event\":\"granted\",\"time\":1,\"id\":\"{id}\",\"address\":\"b\",\
+         \"from\":\"192.0.2.0/24\",\"amount\":\"1\"}}\n"
     );
     let settled = format!("{{\"event\":\"settled\",\"time\":2,\"id\":\"{id}\",\"txid\":\"{zeros}\"}}\n");
     let all = format!("{head}{gift}{settled}");

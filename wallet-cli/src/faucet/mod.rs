@@ -21,8 +21,8 @@
 //! 202 → the payout finds the promise → `Payer::pay`: **payment in the journal** → nodes → mined and buried → noted.
 //!
 //! # Invariants
-//! 1. A gift is promised before it is paid, and the promise is on disk: killed at any place, the faucet has counted what
-//!    it may have given.
+//! 1. A gift is promised before it is paid, and the promise is on disk: killed at any place, the faucet has counted
+//!    what it may have given.
 //! 2. The memo of a payment names its promise, and the journal has every payment before it leaves. A promise with a
 //!    payment in the journal is never paid by another one, unless it is proven that the first can never be mined.
 //! 3. One proof is one promise, whoever brings it and however often; and all promises of any 24 hours are within the

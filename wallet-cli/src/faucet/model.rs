@@ -1,5 +1,5 @@
-//! The book under visitors of all kinds and a clock that jumps: whatever comes in whatever order, no 24 hours of the time
-//! that passed give more than they may, and no address or prefix gets more than its share.
+//! The book under visitors of all kinds and a clock that jumps: whatever comes in whatever order, no 24 hours of the
+//! time that passed give more than they may, and no address or prefix gets more than its share.
 
 use super::book::{Book, DAY_MS, Grant, Limits, WIDE_FACTOR};
 use super::challenge::GrantId;
@@ -24,7 +24,11 @@ fn coin() -> Amount {
 
 proptest! {
     #[test]
-    fn no_day_gives_more_than_it_may(steps in prop::collection::vec(step(), 1..120), per_day in 1_u64..8, per_prefix in 1_u64..4) {
+    fn no_day_gives_more_than_it_may(
+        steps in prop::collection::vec(step(), 1..120),
+        per_day in 1_u64..8,
+        per_prefix in 1_u64..4,
+    ) {
         let limits = Limits { amount: coin(), per_day, per_prefix };
         let (mut book, mut clock) = (Book::new(limits, Vec::new()), 100 * DAY_MS);
         let mut given: Vec<(u64, String, IpPrefix)> = Vec::new();

@@ -1,8 +1,8 @@
 //! Keeps promises: each is paid by the wallet's own payment, once.
 //!
 //! The memo of a payment names the gift that it is for, and the journal has every payment before it leaves. So whatever
-//! happens between the promise and the block, the journal says whether there is a payment for it: if there is, that very
-//! one is handed over again until there is a proof of what became of it; if there is none, none has ever left.
+//! happens between the promise and the block, the journal says whether there is a payment for it: if there is, that
+//! very one is handed over again until there is a proof of what became of it; if there is none, none has ever left.
 
 use super::book::Grant;
 use super::challenge::GrantId;

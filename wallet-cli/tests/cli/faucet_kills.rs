@@ -196,8 +196,9 @@ fn a_full_disk_refuses_and_does_not_pay() {
     for number in 0_u32.. {
         let (id, txid) = (format!("{number:032x}"), "0".repeat(64));
         let gift = format!(
-            "{{\"event\":\"granted\",\"time\":{now},\"id\":\"{id}\",\"address\":\"a{number}\",\"from\":\"10.{number}.0.0/24\",\
-             \"amount\":\"1\"}}\n{{\"event\":\"settled\",\"time\":{now},\"id\":\"{id}\",\"txid\":\"{txid}\"}}\n"
+            "{{\"event\":\"granted\",\"time\":{now},\"id\":\"{id}\",\"address\":\"a{number}\",\
+             \"from\":\"10.{number}.0.0/24\",\"amount\":\"1\"}}\n\
+             {{\"event\":\"settled\",\"time\":{now},\"id\":\"{id}\",\"txid\":\"{txid}\"}}\n"
         );
         if number > 255 || text.len() + gift.len() + 100 > LIMIT {
             break;

@@ -63,8 +63,8 @@ pub(crate) async fn run(session: &Session<'_>, options: &FaucetArguments, output
     if lag > CLOCK_LAG_MS {
         let newest = Utc(book.now(0));
         output.warn(format_args!(
-            "the clock of this machine is behind: something was given at {newest}. Until then limits stand still; set the \
-             clock right"
+            "the clock of this machine is behind: something was given at {newest}. Until then limits stand still; set \
+             the clock right"
         ))?;
     }
     let key = wallet.unlock()?;
