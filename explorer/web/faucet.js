@@ -74,7 +74,7 @@ function showPace(tried, ms, bits) {
   const expected = 2 ** bits;
   // How likely it is that so many tries had found one.
   element('meter').value = 1 - Math.exp(-tried / expected);
-  const rate = tried / Math.max(1, ms / 1000);
+  const rate = tried / Math.max(ms, 1) * 1000;
   element('pace').textContent =
     `${number.format(tried)} of about ${number.format(expected)} tries, ${number.format(rate)} a second`;
 }
