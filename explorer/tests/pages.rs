@@ -24,6 +24,7 @@ fn shell() -> Shell {
         height: 7,
         tip: "cd".repeat(32),
         nodes: vec![String::from("http://127.0.0.1:29761")],
+        faucet: Some(String::from("http://127.0.0.1:29742")),
         version: String::from("0.1.0"),
         part: "overview",
     }

@@ -177,8 +177,8 @@ fn a_node_that_is_gone_or_lies_costs_nobody_anything() {
 fn a_node_that_refuses_and_passes_on_does_not_make_it_pay_twice() {
     let scene = Scene::new();
     let node = scene.net.liar(|method, _| {
-        let no = cairn_rpc::error::RpcError::new(cairn_rpc::error::Code::TxPoolFull, "no\u{1b}[2J");
-        (method == "tx_submit").then(|| crate::node::Reply::Answer(Err(no)))
+        let no = || cairn_rpc::error::RpcError::new(cairn_rpc::error::Code::TxPoolFull, "no\u{1b}[2J");
+        (method == "tx_submit").then(|| crate::node::Reply::Answer(Err(no())))
     });
     let faucet = Faucet::start(&scene, &node.url, MANY);
     node.lies(true);
