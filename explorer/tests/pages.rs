@@ -107,7 +107,11 @@ fn the_first_page_shows_what_the_answers_say_and_its_proofs_have_their_places() 
         assert!(html.contains(&text), "{text} is missing: {html}");
     }
     assert!(html.len() < 40_000, "{} bytes", html.len());
-    assert_eq!(html.matches("href=\"http://127.0.0.1:29742/\"").count(), 2, "the faucet, in the menu and below: {html}");
+    assert_eq!(
+        html.matches("href=\"http://127.0.0.1:29742/\"").count(),
+        2,
+        "the faucet, in the menu and below: {html}"
+    );
     is_inert("the overview", &html);
 }
 
