@@ -22,7 +22,7 @@ MAY="
     explorer: cairn-ledger cairn-host cairn-rpc
     node: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-chain cairn-mempool cairn-network cairn-explorer
     shared-keys: cairn-ledger cairn-host cairn-genesis cairn-rpc
-    wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-shared-keys
+    wallet-cli: cairn-ledger cairn-host cairn-genesis cairn-rpc cairn-common cairn-explorer cairn-shared-keys
     simulator: cairn-ledger cairn-common cairn-chain cairn-mempool cairn-network cairn-node cairn-rpc cairn-tests
     tests: cairn-ledger cairn-genesis cairn-rpc cairn-common cairn-network
     tests/adversary: cairn-ledger

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A network of real nodes on this machine, with two wallets and a payment between them.
+# A network of real nodes on this machine, with two wallets, a payment between them, and a faucet.
 #
 # Usage: scripts/testnet.sh up [--nodes N] [--open]
 #                                             start N nodes (1 to 16, 4 by default), pay, print a receipt; with
@@ -8,13 +8,14 @@
 #                                             another network, N nodes (2 to 16, 8 by default) that are killed,
 #                                             stopped, parted, and run with full disks and wrong clocks for M
 #                                             minutes (3 by default) as SEED draws it; ends with a verdict
-#        scripts/testnet.sh status            how the nodes are
+#        scripts/testnet.sh status            how the nodes and the faucet are
 #        scripts/testnet.sh logs [K]          follow the log of node K, or of all
-#        scripts/testnet.sh down              stop the nodes; the data stays, `up` goes on with it
-#        scripts/testnet.sh reset             stop the nodes and delete everything
+#        scripts/testnet.sh down              stop them; the data stays, `up` goes on with it
+#        scripts/testnet.sh reset             stop them and delete everything
 #
-# Everything is in ./testnet/: genesis.toml, node-K/ (data), node-K.log, wallets/, summary.json. Node k listens
-# on the loopback ports 29740 + 10k (peers) and 29741 + 10k (JSON-RPC). Node 1 mines, the others join by it.
+# Everything is in ./testnet/: genesis.toml, node-K/ (data), node-K.log, wallets/, faucet.log, summary.json. Node k
+# listens on the loopback ports 29740 + 10k (peers) and 29741 + 10k (JSON-RPC), a faucet on 29752. Node 1 mines, the
+# others join by it.
 # The keys are public development keys: this money is worth nothing, anywhere.
 #
 # --chaos leaves nothing behind when all holds, and ends with 0; otherwise it ends with 1, and data and logs stay in
@@ -45,6 +46,9 @@ node_dir() { echo "$DIR/node-$1"; }
 node_log() { echo "$DIR/node-$1.log"; }
 pid_file() { echo "$DIR/node-$1.pid"; }
 explorer_url() { echo "http://127.0.0.1:$(rpc_port 1)/"; }
+faucet_port() { echo $(($(rpc_port 1) + 1)); }
+faucet_url() { echo "http://127.0.0.1:$(faucet_port)/"; }
+faucet_log() { echo "$DIR/faucet.log"; }
 node_count() { cat "$DIR/nodes" 2>/dev/null || echo 0; }
 
 # ---- processes ---------------------------------------------------------------------------------------
@@ -81,7 +85,7 @@ start_node() {
     local k="$1" arguments
     arguments=(run --chain "$DIR/genesis.toml" --data-dir "$(node_dir "$k")"
         --network.port "$(p2p_port "$k")" --rpc.listen "127.0.0.1:$(rpc_port "$k")"
-        --index.addresses true)
+        --index.addresses true --explorer.faucet "$(faucet_url)")
     # The explorer of each shows all of them, and its pages may ask them.
     local others
     others="$(other_urls "$k")"
@@ -124,12 +128,57 @@ stop_nodes() {
     done
 }
 
+# faucet_pid: the process of the faucet, if it runs; what is in the file must be our wallet, in our directory.
+faucet_pid() {
+    local pid
+    pid="$(cat "$DIR/faucet.pid" 2>/dev/null)" || return 1
+    [[ "$pid" =~ ^[0-9]+$ && -r "/proc/$pid/cmdline" ]] || return 1
+    tr '\0' '\n' <"/proc/$pid/cmdline" | grep -qxF -- "$DIR/genesis.toml" || return 1
+    echo "$pid"
+}
+
+# start_faucet: starts it in the background, with a wallet of its own; ready_faucet waits for it.
+start_faucet() {
+    if [[ ! -f "$DIR/wallets/faucet.json" ]]; then
+        wallet faucet restore --account 3 --kdf-memory-mib 8 >/dev/null <<<"$DEV_WORDS" ||
+            die "the wallet faucet could not be made"
+    fi
+    # All visitors are of this machine, and so of one prefix.
+    setsid "$WALLET" --chain "$DIR/genesis.toml" --data-dir "$DIR" --wallet faucet --password-file "$DIR/password" \
+        --node "http://127.0.0.1:$(rpc_port 1)" faucet --listen "127.0.0.1:$(faucet_port)" \
+        --amount 10 --per-day 1000 --per-prefix 1000 --difficulty 18 --explorer "$(explorer_url)" \
+        </dev/null >>"$(faucet_log)" 2>&1 &
+    echo $! >"$DIR/faucet.pid"
+}
+
+ready_faucet() {
+    local deadline=$((SECONDS + START_LIMIT))
+    until [[ "$(curl --silent --max-time 5 "$(faucet_url)api/status" | jq -r .trouble 2>/dev/null)" == null ]]; do
+        faucet_pid >/dev/null || fail_with "$(faucet_log)" "the faucet ended right after its start"
+        ((SECONDS < deadline)) || fail_with "$(faucet_log)" "the faucet is not ready after $START_LIMIT s"
+        sleep 0.1
+    done
+}
+
+# stop_faucet: it may be ended at any moment; what it promised it pays when it is there again.
+stop_faucet() {
+    local pid deadline=$((SECONDS + STOP_LIMIT))
+    while pid="$(faucet_pid)"; do
+        kill -TERM "$pid" 2>/dev/null || true
+        ((SECONDS < deadline)) || kill -KILL "$pid" 2>/dev/null || true
+        sleep 0.1
+    done
+    rm -f "$DIR/faucet.pid"
+}
+
 # What this run started, for `abandon` to take down again.
 STARTED=()
+STARTED_FAUCET=""
 
 # However an `up` ends before its receipt, it leaves nothing running that it started.
 abandon() {
-    ((${#STARTED[@]} == 0)) || say "Stopping what was started ..."
+    ((${#STARTED[@]} == 0)) && [[ -z "$STARTED_FAUCET" ]] || say "Stopping what was started ..."
+    [[ -z "$STARTED_FAUCET" ]] || stop_faucet
     stop_nodes "${STARTED[@]}"
 }
 
@@ -137,9 +186,16 @@ abandon() {
 fail() {
     local k="$1"
     shift
+    fail_with "$(node_log "$k")" "$@"
+}
+
+# fail_with LOG TEXT: the same with another log.
+fail_with() {
+    local log="$1"
+    shift
     say ""
-    say "The last lines of $(node_log "$k"):"
-    tail -n 20 "$(node_log "$k")" >&2 2>/dev/null || say "(there is no log)"
+    say "The last lines of $log:"
+    tail -n 20 "$log" >&2 2>/dev/null || say "(there is no log)"
     say ""
     die "$*"
 }
@@ -206,6 +262,9 @@ check_ports() {
             fi
         done
     done
+    if ! faucet_pid >/dev/null && (exec 3<>"/dev/tcp/127.0.0.1/$(faucet_port)") 2>/dev/null; then
+        die "port $(faucet_port), which the faucet needs, is taken by another program; stop it first"
+    fi
 }
 
 # new_network N: an empty network with a genesis of its own, one day old, so that blocks can also be made in
@@ -244,6 +303,10 @@ start_all() {
             echo "/ip4/127.0.0.1/tcp/$(p2p_port 1)/p2p/$(rpc 1 node_info | jq -r .peer_id)" >"$DIR/first-peer"
         fi
     done
+    if ! faucet_pid >/dev/null; then
+        STARTED_FAUCET=1
+        start_faucet
+    fi
     for ((k = 2; k <= $(node_count); k++)); do
         ready_node "$k"
     done
@@ -282,7 +345,9 @@ up() {
     else
         begin "${nodes:-4}" "$started"
     fi
+    ready_faucet
     STARTED=()
+    STARTED_FAUCET=""
     receipt
     [[ -z "$open" ]] || open_browser "$(explorer_url)"
 }
@@ -317,13 +382,14 @@ go_on() {
     [[ -z "$1" || "$1" == "$count" ]] ||
         die "there is a network of $count nodes; for another number: scripts/testnet.sh reset"
     mapfile -t running < <(running_nodes)
-    if ((${#running[@]} < count)); then
+    if ((${#running[@]} < count)) || ! faucet_pid >/dev/null; then
         if ((${#running[@]} > 0)); then
             for ((k = 1; k <= count; k++)); do
                 pid_of "$k" >/dev/null || say "Node $k has stopped; its log is $(node_log "$k")."
             done
         fi
-        say "Starting $((count - ${#running[@]})) of $count nodes on the data that is there ..."
+        ((${#running[@]} == count)) ||
+            say "Starting $((count - ${#running[@]})) of $count nodes on the data that is there ..."
         [[ -x "$NODE" && -x "$WALLET" ]] || build
         check_ports "$count"
         start_all
@@ -340,6 +406,7 @@ begin() {
     local count="$1" started="$2" running
     # What a failed or interrupted `up` may have left.
     mapfile -t running < <(running_nodes)
+    stop_faucet
     stop_nodes "${running[@]}"
     check_ports "$count"
 
@@ -410,7 +477,9 @@ write_summary() {
     jq -n --argjson infos "$1" --argjson payment "$2" --argjson seconds "$3" \
         --argjson nodes "$(printf '%s\n' "${nodes[@]}" | jq -cs .)" \
         --argjson wallets "$(printf '%s\n' "${wallets[@]}" | jq -cs .)" \
-        '{chain: $infos[0].chain, genesis_id: $infos[0].genesis_id, agreed: true, $nodes, $wallets, $payment, $seconds}' \
+        --arg explorer "$(explorer_url)" --arg faucet "$(faucet_url)" \
+        '{chain: $infos[0].chain, genesis_id: $infos[0].genesis_id, agreed: true, $nodes, $wallets, $explorer, $faucet,
+            $payment, $seconds}' \
         >"$DIR/summary.json.new"
     mv "$DIR/summary.json.new" "$DIR/summary.json"
 }
@@ -450,6 +519,7 @@ receipt() {
     echo "  scripts/testnet.sh down"
     echo
     echo "Explorer: $(explorer_url)"
+    echo "Faucet:   $(faucet_url)"
 }
 
 # How a person calls a wallet of this network.
@@ -471,6 +541,14 @@ status() {
             line "node $k" "running as $pid, but does not answer"
         fi
     done
+    if ! pid="$(faucet_pid)"; then
+        line faucet stopped
+    elif info="$(curl --silent --max-time 5 "$(faucet_url)api/status")"; then
+        line faucet "$(jq -r --arg pid "$pid" --arg url "$(faucet_url)" \
+            '"\($url)   \(.left) of \(.per_day) left today   \(.trouble // "ready")   pid \($pid)"' <<<"$info")"
+    else
+        line faucet "running as $pid, but does not answer"
+    fi
 }
 
 logs() {
@@ -485,8 +563,9 @@ logs() {
 down() {
     local running
     mapfile -t running < <(running_nodes)
+    stop_faucet
     stop_nodes "${running[@]}"
-    say "Stopped ${#running[@]} nodes."
+    say "Stopped ${#running[@]} nodes and the faucet."
 }
 
 reset() {

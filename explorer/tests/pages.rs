@@ -24,6 +24,7 @@ fn shell() -> Shell {
         height: 7,
         tip: "cd".repeat(32),
         nodes: vec![String::from("http://127.0.0.1:29761")],
+        faucet: Some(String::from("http://127.0.0.1:29742")),
         version: String::from("0.1.0"),
         part: "overview",
     }
@@ -106,6 +107,11 @@ fn the_first_page_shows_what_the_answers_say_and_its_proofs_have_their_places() 
         assert!(html.contains(&text), "{text} is missing: {html}");
     }
     assert!(html.len() < 40_000, "{} bytes", html.len());
+    assert_eq!(
+        html.matches("href=\"http://127.0.0.1:29742/\"").count(),
+        2,
+        "the faucet, in the menu and below: {html}"
+    );
     is_inert("the overview", &html);
 }
 
@@ -163,6 +169,7 @@ fn addresses_the_pool_and_the_network_are_written() {
     let html = write(&page(History::Page(history))).expect("it is written");
     keep("address", &html);
     assert!(html.contains("data-proof=\"account\"") && html.contains("Sent to"), "{html}");
+    assert!(html.contains("href=\"http://127.0.0.1:29742/?address="), "the faucet, for this address: {html}");
     let html = write(&page(History::None(String::from("There is no index.")))).expect("it is written");
     assert!(html.contains("There is no index.") && !html.contains("<th scope=\"col\">When"), "{html}");
     let pool = PoolPage {

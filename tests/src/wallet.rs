@@ -2,15 +2,32 @@
 
 use crate::{binaries, network::TestNetwork, node::Node};
 use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::{fs, io::Write};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A directory of wallets with one password, for one network.
 pub struct Wallets {
     directory: TempDir,
     chain: PathBuf,
+}
+
+/// A command of the wallet that runs until it is dropped; then it is killed.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// The JSON object that it began with.
+    pub started: Value,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be over already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// How a command of the wallet ended.
@@ -58,6 +75,22 @@ impl Wallets {
         let text = String::from_utf8_lossy(&output.stdout);
         let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text:?} of {arguments:?}"));
         Ended { code: output.status.code().expect("it was not killed"), json }
+    }
+
+    /// Starts a command that goes on running, and waits for what it begins with.
+    ///
+    /// # Panics
+    /// It begins with anything but one JSON object.
+    pub fn start(&self, name: &str, node: &str, arguments: &[&str]) -> Running {
+        let mut command = self.command(name);
+        command.args(["--json", "--node", node]).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the wallet starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("it was piped");
+        BufReader::new(out).read_line(&mut line).expect("text");
+        let started =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?} of {arguments:?}"));
+        Running { child, started }
     }
 
     fn command(&self, name: &str) -> Command {

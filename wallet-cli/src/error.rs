@@ -1,5 +1,6 @@
 //! Why a command failed: one enum over the rooms' errors, with a kind for programs and an exit code.
 
+use crate::faucet::FaucetError;
 use crate::keys::{KeystoreError, MessageError, SecretError, WordsError};
 use crate::network::NetworkError;
 use crate::node::{ClientError, NodeError, PairingError};
@@ -57,6 +58,9 @@ pub enum WalletError {
     /// Nothing to sign.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The faucet.
+    #[error(transparent)]
+    Faucet(#[from] FaucetError),
     /// The nodes.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -184,6 +188,7 @@ impl WalletError {
             Self::Receipt(_) => "bad_receipt",
             Self::Payment(error) => error.kind(),
             Self::Plan(error) => error.kind(),
+            Self::Faucet(error) => error.kind(),
             Self::Node(error) => error.kind(),
             Self::WalletExists { .. } => "wallet_exists",
             Self::WordsUnseen(_) => "words_unseen",

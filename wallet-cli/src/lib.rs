@@ -12,6 +12,7 @@
 //! | [`commands`] | one match from the command line to a handler; commands that belong together are one file, all I/O: `pay/`, `show/`, `keys/`, `misc/` |
 //! | [`session`] | what every command works with: the network, the wallet and its file, the nodes |
 //! | [`payment`] | what to send and for what fee; what has become of a payment; journal, files, receipts, payment URIs |
+//! | [`faucet`] | coins of test networks for whoever asks: work, limits, promises on disk, HTTP |
 //! | [`keys`] | 24 words and the keys that follow from them, the encrypted wallet file, passwords, signed messages |
 //! | [`node`] | the node, as the wallet sees it, and **what nodes say, proven**: `node::verify` |
 //! | [`store`] | where files are; labels |
@@ -29,8 +30,8 @@
 //! has a proof.
 //!
 //! # Invariants
-//! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so: it is never
-//!    lost, and nothing is sent again on the wallet's own account. No answer of a node closes it: only a proof does.
+//! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so, who tells a faucet once
+//!    for all: it is never lost, and nothing else is sent again on the wallet's own account. No answer of a node closes it: only a proof does.
 //! 2. A wallet file is never overwritten by another wallet, and never seen half-written: a new account or a new
 //!    password replaces it whole.
 //! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the
@@ -41,6 +42,7 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
+//! | faucet, proof of work instead of a captcha | [`faucet`] |
 //! | double payments, rebroadcast, stuck transactions | `payment::state`, `commands/pay/resend.rs`, `payment::diagnosis` |
 //! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/resend.rs` |
 //! | fee bumping (RBF), cancelling, fee rates | `commands/pay/send.rs`, [`payment::plan`] |
@@ -60,6 +62,7 @@ mod cli;
 mod clock;
 mod commands;
 mod error;
+mod faucet;
 mod hints;
 mod keys;
 mod network;

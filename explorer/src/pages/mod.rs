@@ -2,6 +2,7 @@
 
 mod address;
 mod block;
+mod faucet;
 mod network;
 mod overview;
 mod payment;
@@ -11,6 +12,7 @@ mod simple;
 
 pub use address::{AddressPage, History};
 pub use block::{BlockBody, BlockPage, BlocksPage, PAYMENTS_ON_PAGE};
+pub use faucet::FaucetPage;
 pub use network::{Holders, NetworkPage, OtherNode};
 pub use overview::Overview;
 pub use payment::{Found, PaymentPage};
@@ -41,6 +43,8 @@ pub struct Shell {
     pub tip: String,
     /// URLs of other nodes that the operator names.
     pub nodes: Vec<String>,
+    /// Where a faucet is, without a slash at its end.
+    pub faucet: Option<String>,
     /// The version of the node.
     pub version: String,
     /// The part of the site the page belongs to, for the menu.

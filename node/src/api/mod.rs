@@ -178,8 +178,8 @@ pub async fn spawn(
     let connections = ConnectionLimits::new(config.max_connections);
     let heads = context.clone().publish_heads();
     let is_served = config.explorer.enabled && (address.ip().is_loopback() || config.explorer.public);
-    let nodes = config.explorer.nodes.clone();
-    let explorer = is_served.then(|| Explorer::new(context.clone(), Arc::clone(&policy), Arc::clone(&metrics), nodes));
+    let explorer =
+        is_served.then(|| Explorer::new(context.clone(), Arc::clone(&policy), Arc::clone(&metrics), &config.explorer));
     let state = Arc::new(ServerState { config, policy, metrics, context, rpc, tls, connections, explorer });
     if let Some(own) = own {
         tokio::spawn(server::accept_own(own, Arc::clone(&state), stop.clone()));

@@ -147,6 +147,8 @@ config! {
         public: bool = "true|false", "false";
         /// Other nodes of the network that its pages show and may ask, as http://HOST:PORT
         nodes: Vec<String> = "URL,..", "(none)";
+        /// The faucet to which its pages link, as http://HOST:PORT; `wallet faucet` is one
+        faucet: String = "URL", "(none)";
     }
     /// Transactions that wait for a block.
     mempool: MempoolSection {

@@ -386,6 +386,7 @@ fn explorer(section: &ExplorerSection) -> Result<ExplorerConfig, ConfigError> {
         enabled: value_or(&section.enabled, base.enabled),
         public: value_or(&section.public, base.public),
         nodes: nodes.unwrap_or_default(),
+        faucet: faucet(&section.faucet)?,
     })
 }
 
@@ -410,6 +411,17 @@ fn is_origin(text: &str) -> bool {
         _ => authority.to_owned(),
     };
     authority.is_some_and(|authority| is_host(&host_of(authority)))
+}
+
+/// What pages may link to, without a slash at its end.
+fn faucet(given: &Option<Sourced<String>>) -> Result<Option<String>, ConfigError> {
+    let Some(given) = given else { return Ok(None) };
+    let origin = given.value.strip_suffix('/').unwrap_or(&given.value);
+    if is_origin(origin) {
+        Ok(Some(origin.to_owned()))
+    } else {
+        Err(given.refuse("a URL such as https://faucet.example.org"))
+    }
 }
 
 fn mempool(section: &MempoolSection, base: PoolConfig) -> PoolConfig {
@@ -522,6 +534,8 @@ mod tests {
         let rpc = |key, value| load(key, value).expect(value).rpc;
         assert_eq!(rpc("rpc.hosts", "node.example.org,[2001:db8::1]").hosts.len(), 2);
         assert_eq!(rpc("rpc.cors_origins", "https://a.example,http://b.example:8080").cors_origins.len(), 2);
+        let faucet = |value| rpc("explorer.faucet", value).explorer.faucet;
+        assert_eq!(faucet("http://127.0.0.1:29742/").as_deref(), Some("http://127.0.0.1:29742"));
         for (key, value) in [
             ("rpc.hosts", "*"),
             ("rpc.hosts", "node.example:9741"),
@@ -535,6 +549,10 @@ mod tests {
             ("explorer.nodes", "http://a.example; script-src *"),
             ("explorer.nodes", "http://a.example/path"),
             ("explorer.nodes", "javascript:alert(1)"),
+            ("explorer.faucet", "javascript:alert(1)"),
+            ("explorer.faucet", "http://a.example/x"),
+            ("explorer.faucet", "http://a.example\"><script>"),
+            ("explorer.faucet", ""),
         ] {
             assert!(load(key, value).is_err(), "{key} {value}");
         }

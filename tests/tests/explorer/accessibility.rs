@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 const NAMED: &[&str] =
     &["link", "button", "searchbox", "textbox", "image", "navigation", "table", "columnheader", "heading", "checkbox"];
 /// The least contrast of text (WCAG 2.2, 1.4.3).
-const CONTRAST: f64 = 4.5;
+pub const CONTRAST: f64 = 4.5;
 
 /// What is wrong with the page's structure, by what the document says itself.
-const STRUCTURE: &str = r"(() => {
+pub const STRUCTURE: &str = r"(() => {
   const found = [], ids = new Set();
   if (document.documentElement.lang !== 'en') found.push('no language');
   if (document.querySelectorAll('main').length !== 1) found.push('not one main part');
@@ -29,7 +29,7 @@ const STRUCTURE: &str = r"(() => {
 })()";
 
 /// Texts with too little contrast to what is behind them, each with its ratio.
-const FAINT: &str = r"(() => {
+pub const FAINT: &str = r"(() => {
   const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgba = (color) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
   const light = ([r, g, b]) => { const part = (v) => { const s = v / 255; return s <= 0.04045 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4; }; return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b); };
@@ -50,7 +50,7 @@ fn text<'a>(node: &'a Value, part: &str) -> &'a str {
 }
 
 /// Elements that a screen reader would announce without a name.
-fn nameless(page: &mut Page<'_>) -> Vec<String> {
+pub fn nameless(page: &mut Page<'_>) -> Vec<String> {
     let tree = page.call("Accessibility.getFullAXTree", &json!({}));
     let nodes = tree["nodes"].as_array().expect("a tree").clone();
     assert!(nodes.iter().any(|node| text(node, "role") == "main"), "the control: the tree is there");

@@ -2,6 +2,7 @@
 
 mod accessibility;
 mod browsing;
+mod faucet;
 mod limits;
 mod lists;
 mod pages;

@@ -7,6 +7,7 @@ use cairn_ledger::{Amount, TxId, units::AmountError};
 use cairn_rpc::policy::LIFETIME_BLOCKS;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Args, Subcommand, value_parser};
+use std::net::{IpAddr, SocketAddr};
 use std::{path::PathBuf, str::FromStr};
 
 /// How long a payment may wait unless its owner says otherwise: none hangs for ever.
@@ -148,6 +149,48 @@ pub struct ReceiveArguments {
     /// How long to wait
     #[arg(long, value_name = "SECONDS", default_value_t = 300, requires = "wait")]
     pub timeout: u64,
+}
+
+/// What `faucet` takes.
+#[derive(Debug, Args)]
+pub struct FaucetArguments {
+    /// What each visitor gets, in CRN
+    #[arg(long, value_name = "CRN")]
+    pub amount: Amount,
+    /// How many gifts there are in any 24 hours
+    #[arg(long, value_name = "N", value_parser = value_parser!(u64).range(1..=MAX_GIFTS))]
+    pub per_day: u64,
+    /// Where to listen [default: 127.0.0.1 and the port after the network's JSON-RPC]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// How many of them visitors from one /24 of IPv4 or /64 of IPv6 get; five times as many from one /16 or /48
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u64).range(1..=MAX_GIFTS))]
+    pub per_prefix: u64,
+    /// How many zero bits the proof for the cheapest gift has; 20 are seconds of a browser's work
+    #[arg(long, value_name = "BITS", default_value_t = 20, value_parser = value_parser!(u32).range(1..=40))]
+    pub difficulty: u32,
+    /// Believe the X-Forwarded-For of the proxy at this address; several times for several
+    #[arg(long, value_name = "IP")]
+    pub proxy: Vec<IpAddr>,
+    /// The explorer to which the page links, as http://HOST:PORT
+    #[arg(long, value_name = "URL", value_parser = explorer_url)]
+    pub explorer: Option<String>,
+    /// Show what it would give, and end
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The most gifts of a day: all of them are looked through for each visitor.
+const MAX_GIFTS: u64 = 100_000;
+
+/// A URL that a page may link to.
+fn explorer_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |rest: &str| rest.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/[]".contains(c));
+    match rest {
+        Some(rest) if !rest.is_empty() && !rest.starts_with('/') && is_plain(rest) => Ok(text.to_owned()),
+        _ => Err(String::from("expected a URL such as http://127.0.0.1:29741")),
+    }
 }
 
 /// A file to read or to write.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 const GROUPS: [(&str, &[&str]); 7] = [
     ("Begin", &["new", "restore", "pair", "list", "accounts", "watch-only"]),
     ("Be paid", &["receive", "address", "balance", "watch"]),
-    ("Pay", &["send", "status", "why", "history", "bump", "cancel", "resend", "repair"]),
+    ("Pay", &["send", "status", "why", "history", "bump", "cancel", "resend", "repair", "faucet"]),
     ("Names", &["label", "labels", "import-labels", "export-labels"]),
     ("Prove", &["receipt", "verify-receipt", "sign-message", "verify-message"]),
     ("Keys elsewhere, and of several people", &["sign", "broadcast", "shared", "cosign"]),
@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 7] = [
 ];
 
 /// Lines to copy. `TXID` and `ADDRESS` stand for a payment's id and an address.
-const EXAMPLES: [(&str, &[&str]); 34] = [
+const EXAMPLES: [(&str, &[&str]); 35] = [
     ("new", &["wallet new", "wallet --chain test --wallet savings new"]),
     ("restore", &["wallet restore", "wallet restore --words-file words.txt --discover"]),
     ("pair", &["wallet pair < line-from-token-new"]),
@@ -44,6 +44,13 @@ const EXAMPLES: [(&str, &[&str]); 34] = [
     ("cancel", &["wallet cancel TXID"]),
     ("resend", &["wallet resend TXID"]),
     ("repair", &["wallet repair"]),
+    (
+        "faucet",
+        &[
+            "wallet --chain test faucet --amount 10 --per-day 100 --dry-run",
+            "wallet --chain test faucet --amount 10 --per-day 100 --proxy 127.0.0.1",
+        ],
+    ),
     ("label", &["wallet label ADDRESS Bob", "wallet label TXID \"rent, May\""]),
     ("labels", &["wallet labels"]),
     ("import-labels", &["wallet import-labels labels.jsonl"]),

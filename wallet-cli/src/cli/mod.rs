@@ -180,6 +180,11 @@ pub enum Command {
         /// Whose payments to watch
         address: String,
     },
+    /// Give coins of a test network to whoever asks, for a share of work
+    ///
+    /// Serves a page on which a visitor's browser works for its coins, and JSON for scripts. It runs until it is
+    /// ended, at any moment and by any means: no gift is lost, and none is given twice.
+    Faucet(FaucetArguments),
     /// Name an address or a payment
     Label {
         /// An address or a payment's id

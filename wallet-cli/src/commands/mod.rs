@@ -18,7 +18,7 @@ use crate::{Output, Result, Session, WalletError, node::Report};
 use cairn_host::{FileError, files};
 use keys::{accounts, message, new, password, shared};
 use misc::{label, pages, pair};
-use pay::{cosign, offline, resend, send};
+use pay::{cosign, faucet, offline, resend, send};
 use show::{balance, history, receipt, receive, status, watch};
 use std::{fmt, io, path::Path};
 
@@ -55,6 +55,7 @@ async fn handle(session: &Session<'_>, command: &Command, output: &mut Output<'_
         Command::Completions { shell } => pages::completions(*shell, output),
         Command::Cosign(options) => cosign::run(session, options, output),
         Command::ExportLabels(file) => label::export(session, &file.file, output),
+        Command::Faucet(options) => faucet::run(session, options, output).await,
         Command::History { limit, received: true } => history::received(session, *limit, output).await,
         Command::History { limit, received: false } => history::sent(session, *limit, output).await,
         Command::ImportLabels(file) => label::import(session, &file.file, output),

@@ -24,6 +24,6 @@ pub(crate) use payer::{Payer, agree, check_locally};
 pub(crate) use plan::{DEFAULT_MAX_FEE, Fee, MAX_AUTOMATIC_FEE_RATE, PlanError, Request};
 pub(crate) use receipt::{MAX_RECEIPT_BYTES, ReceiptFile, ReceiptFileError};
 pub(crate) use recipients::{CsvError, MAX_CSV_BYTES};
-pub(crate) use state::{Again, KnownPayment, Outcome};
+pub(crate) use state::{Again, Impossible, KnownPayment, Open, Outcome};
 pub(crate) use status::{WaitArguments, counted, phrase, with_basis};
 pub(crate) use uri::{PaymentUri, URI_SCHEME, UriError};

@@ -97,6 +97,16 @@ impl DataDir {
         self.wallets.join(format!("{name}.once"))
     }
 
+    /// What the faucet of a wallet promised.
+    pub fn faucet_file(&self, name: &WalletName) -> PathBuf {
+        self.wallets.join(format!("{name}.faucet"))
+    }
+
+    /// What a running faucet locks.
+    pub fn faucet_lock(&self, name: &WalletName) -> PathBuf {
+        self.wallets.join(format!("{name}.faucet.lock"))
+    }
+
     /// The labels of a wallet.
     pub fn labels_file(&self, name: &WalletName) -> PathBuf {
         self.wallets.join(format!("{name}.labels"))

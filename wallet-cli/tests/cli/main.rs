@@ -2,6 +2,10 @@
 //! what each test wants.
 
 mod chain;
+mod faucet;
+mod faucet_attacks;
+mod faucet_kills;
+mod faucet_scene;
 mod files;
 mod harness;
 mod input;

@@ -463,6 +463,7 @@ fn json_shapes_are_the_golden_ones() {
         format!("cancel {txid}"),
         String::from("change-password --new-password-file @new --kdf-memory-mib 8"),
         String::from("export-labels @out.jsonl"),
+        String::from("faucet --amount 1 --per-day 2 --dry-run"),
         String::from("history"),
         String::from("import-labels @in.jsonl"),
         format!("label {BOB} Bob"),

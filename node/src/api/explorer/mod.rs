@@ -53,11 +53,13 @@ pub struct ExplorerConfig {
     pub public: bool,
     /// Other nodes that its pages may ask, as URLs.
     pub nodes: Vec<String>,
+    /// The faucet to which its pages link, without a slash at its end.
+    pub faucet: Option<String>,
 }
 
 impl Default for ExplorerConfig {
     fn default() -> Self {
-        Self { enabled: true, public: false, nodes: Vec::new() }
+        Self { enabled: true, public: false, nodes: Vec::new(), faucet: None }
     }
 }
 
@@ -88,6 +90,7 @@ pub struct Explorer {
     policy: Arc<CallPolicy>,
     metrics: Arc<Metrics>,
     nodes: Vec<String>,
+    faucet: Option<String>,
     security: String,
     kept: Kept,
     recent: Recent,
@@ -147,8 +150,9 @@ struct Visit<'a> {
 }
 
 impl Explorer {
-    /// On a node's parts; `nodes` are other nodes that pages may ask.
-    pub fn new(context: Context, policy: Arc<CallPolicy>, metrics: Arc<Metrics>, nodes: Vec<String>) -> Self {
+    /// On a node's parts; the configuration says which other nodes pages may ask, and to what they link.
+    pub fn new(context: Context, policy: Arc<CallPolicy>, metrics: Arc<Metrics>, config: &ExplorerConfig) -> Self {
+        let (nodes, faucet) = (config.nodes.clone(), config.faucet.clone());
         Self {
             security: answer::security(&nodes),
             neighbours: Arc::new(Neighbours::new(nodes.clone())),
@@ -158,6 +162,7 @@ impl Explorer {
             policy,
             metrics,
             nodes,
+            faucet,
         }
     }
 
@@ -207,6 +212,7 @@ impl Explorer {
             height: tip.height().get(),
             tip: tip.id.to_string(),
             nodes: self.nodes.clone(),
+            faucet: self.faucet.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             part,
         }

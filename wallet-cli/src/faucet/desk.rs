@@ -1,0 +1,328 @@
+//! What a visitor may be given, decided; shared between the server, which asks, and the payout, which pays.
+//!
+//! A promise is made under one lock: limits are looked at, the work is looked at, the promise is written and synced,
+//! and only then is it counted as given. So no two requests ever share what is left for one.
+
+use super::book::{Book, Grant, Limits};
+use super::challenge::{Challenger, GrantId, WORK_TAG, expires, window};
+use super::ledger::Ledger;
+use super::prefix::IpPrefix;
+use super::price;
+use super::refusal::{Refusal, shown};
+use cairn_host::FileError;
+use cairn_ledger::{Address, AddressPrefix, Amount, TxId};
+use cairn_rpc::{Pebbles, Text};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How many promises may wait to be paid. More than that means that payments do not leave.
+pub const MAX_WAITING: usize = 64;
+
+/// What a faucet gives, and to whom.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// What is given away at most.
+    pub limits: Limits,
+    /// How many zero bits the cheapest gift costs.
+    pub difficulty: u32,
+    /// The name of the network.
+    pub chain: String,
+    /// What its addresses begin with.
+    pub prefix: AddressPrefix,
+    /// The wallet's own address.
+    pub address: String,
+    /// Where payments can be looked at, without a slash at its end.
+    pub explorer: Option<String>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+}
+
+/// Whether promises can be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Funds {
+    /// There is money for so many more.
+    For(u64),
+    /// Nobody knows, and why.
+    Unknown(String),
+}
+
+/// What has become of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It is signed, and on its way.
+    Sent(TxId),
+    /// It is in the block at this height.
+    Mined(TxId, u64),
+}
+
+/// Where visitors are answered.
+pub struct Desk {
+    /// What is given, and to whom.
+    pub terms: Terms,
+    challenger: Challenger,
+    state: Mutex<State>,
+    /// That something was promised.
+    news: Notify,
+}
+
+struct State {
+    book: Book,
+    ledger: Ledger,
+    funds: Funds,
+    progress: HashMap<GrantId, Progress>,
+}
+
+/// What a visitor brings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Whom to pay.
+    pub address: String,
+    /// The window of the challenge.
+    pub window: u64,
+    /// The proof.
+    pub nonce: Text<u64>,
+}
+
+/// What a visitor has to do.
+#[derive(Clone, Debug, Serialize)]
+pub struct Offer {
+    address: String,
+    amount: Pebbles,
+    tag: &'static str,
+    challenge: String,
+    window: u64,
+    /// Unix ms.
+    expires: u64,
+    /// How many zero bits it costs now.
+    bits: u32,
+}
+
+/// What a visitor was promised.
+#[derive(Clone, Debug, Serialize)]
+pub struct GrantView {
+    id: Text<GrantId>,
+    address: String,
+    amount: Pebbles,
+    /// When, Unix ms.
+    time: u64,
+    /// `granted`, `sent`, `mined` or `settled`.
+    state: &'static str,
+    txid: Option<Text<TxId>>,
+    height: Option<u64>,
+}
+
+/// How the faucet is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    chain: String,
+    /// The faucet's own.
+    address: String,
+    amount: Pebbles,
+    per_day: u64,
+    per_prefix: u64,
+    /// How many more gifts there are now.
+    pub left: u64,
+    /// When there are more, Unix ms, if there are none.
+    pub again: Option<u64>,
+    /// How many zero bits a gift costs a visitor who had none.
+    pub bits: u32,
+    /// How many promises wait to be paid.
+    waiting: usize,
+    /// What keeps it from giving, if anything does.
+    pub trouble: Option<String>,
+}
+
+impl Desk {
+    /// With what was promised before. Whether there is money is not known yet.
+    pub fn new(terms: Terms, challenger: Challenger, ledger: Ledger, book: Book) -> Self {
+        let funds = Funds::Unknown(String::from("it has just been started"));
+        let state = State { book, ledger, funds, progress: HashMap::new() };
+        Self { terms, challenger, state: Mutex::new(state), news: Notify::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // It is whole at any moment: what is written comes first, and what is counted after it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an address is, and its one spelling.
+    ///
+    /// # Errors
+    /// It is none of this network.
+    pub fn address(&self, text: &str) -> Result<(Address, String), Refusal> {
+        let decoded = self.terms.prefix.decode(text.trim());
+        let address = decoded.map_err(|error| {
+            let reason = match error {
+                // What was got is said already.
+                cairn_ledger::address::AddressError::NotAnAddress { expected, .. } => {
+                    format!("expected one that begins with {expected}1")
+                }
+                error => cairn_host::inert::in_short(&error.to_string()),
+            };
+            Refusal::BadAddress { got: shown(text), chain: self.terms.chain.clone(), reason }
+        })?;
+        Ok((address, self.terms.prefix.encode(&address)))
+    }
+
+    /// What a visitor has to do for a gift.
+    ///
+    /// # Errors
+    /// There is none now, whatever it does.
+    pub fn offer(&self, address: &str, ip: IpAddr, clock: u64) -> Result<Offer, Refusal> {
+        let (decoded, address) = self.address(address)?;
+        let state = self.state();
+        let load = state.book.check(clock, &address, IpPrefix::narrow(ip))?;
+        state.check_funds(&self.terms)?;
+        let window = window(state.book.now(clock));
+        Ok(Offer {
+            amount: Pebbles(self.terms.limits.amount),
+            tag: WORK_TAG,
+            challenge: self.challenger.challenge(&decoded, window).to_string(),
+            window,
+            expires: expires(window),
+            bits: price::bits(self.terms.difficulty, &load),
+            address,
+        })
+    }
+
+    /// Promises a gift for work that is done, once. It waits for the disk.
+    ///
+    /// # Errors
+    /// Says why not, and nothing was promised.
+    pub fn claim(&self, claim: &Claim, ip: IpAddr, clock: u64) -> Result<GrantView, Refusal> {
+        let (decoded, address) = self.address(&claim.address)?;
+        let mut state = self.state();
+        let now = state.book.now(clock);
+        let challenge = self.challenger.brought(&decoded, claim.window, now).map_err(|_| Refusal::OldChallenge)?;
+        let (id, got) = (challenge.grant(), challenge.zeros(claim.nonce.0));
+        if let Some(grant) = state.book.grant(id).filter(|_| got >= self.terms.difficulty) {
+            return Err(Refusal::UsedProof { id, again: grant.time.saturating_add(super::book::DAY_MS) });
+        }
+        let from = IpPrefix::narrow(ip);
+        let load = state.book.check(clock, &address, from)?;
+        let bits = price::bits(self.terms.difficulty, &load);
+        if got < bits {
+            return Err(Refusal::WeakProof { got, bits });
+        }
+        state.check_funds(&self.terms)?;
+        let grant = Grant { id, time: now, address, from, amount: self.terms.limits.amount, settled: None };
+        let storage = |error: FileError| Refusal::Storage { reason: error.error.to_string() };
+        state.ledger.granted(&grant).map_err(storage)?;
+        let view = state.view(&grant);
+        state.book.add(grant);
+        drop(state);
+        self.news.notify_one();
+        Ok(view)
+    }
+
+    /// What has become of a gift.
+    ///
+    /// # Errors
+    /// It is not known.
+    pub fn grant(&self, text: &str) -> Result<GrantView, Refusal> {
+        let unknown = || Refusal::NoGrant { got: shown(text) };
+        let id = text.parse().map_err(|_| unknown())?;
+        let state = self.state();
+        state.book.grant(id).map(|grant| state.view(grant)).ok_or_else(unknown)
+    }
+
+    /// How the faucet is.
+    pub fn status(&self, clock: u64) -> Status {
+        let (state, terms) = (self.state(), &self.terms);
+        Status {
+            chain: terms.chain.clone(),
+            address: terms.address.clone(),
+            amount: Pebbles(terms.limits.amount),
+            per_day: terms.limits.per_day,
+            per_prefix: terms.limits.per_prefix,
+            left: state.book.left(clock),
+            again: state.book.budget_opens(clock),
+            bits: price::bits(terms.difficulty, &state.book.load(clock)),
+            waiting: state.waiting(),
+            trouble: state.check_funds(terms).err().map(|refusal| refusal.to_string()),
+        }
+    }
+
+    /// What is promised and not settled, the oldest first.
+    pub fn open(&self) -> Vec<Grant> {
+        self.state().book.open().cloned().collect()
+    }
+
+    /// Notes whether promises can be kept.
+    pub fn fund(&self, funds: Funds) {
+        self.state().funds = funds;
+    }
+
+    /// Notes what has become of a promise; one that is on its way has its money set aside.
+    pub fn progress(&self, id: GrantId, progress: Progress) {
+        let mut state = self.state();
+        let is_new = state.progress.insert(id, progress).is_none();
+        if let (true, Funds::For(count)) = (is_new, &mut state.funds) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Notes that a promise is kept for good.
+    ///
+    /// # Errors
+    /// It cannot be written; then it is found out anew after the next start.
+    pub fn settle(&self, id: GrantId, txid: TxId, clock: u64) -> Result<(), FileError> {
+        let mut state = self.state();
+        state.book.settle(id, txid);
+        state.progress.remove(&id);
+        state.ledger.settled(clock, id, txid)
+    }
+
+    /// Until something is promised, or so long.
+    pub async fn news(&self, within: Duration) {
+        // Either way there is a reason to look.
+        let _elapsed = tokio::time::timeout(within, self.news.notified()).await;
+    }
+
+    /// How much is left of the day, for whoever runs the faucet.
+    pub fn given(&self, clock: u64) -> (Amount, Amount) {
+        let given = Amount::from_pebbles(self.state().book.given(clock)).unwrap_or(Amount::MAX);
+        (given, self.terms.limits.budget())
+    }
+}
+
+impl State {
+    /// How many promises have no payment yet.
+    fn waiting(&self) -> usize {
+        self.book.open().filter(|grant| !self.progress.contains_key(&grant.id)).count()
+    }
+
+    /// Whether one more promise can be kept.
+    fn check_funds(&self, terms: &Terms) -> Result<(), Refusal> {
+        let waiting = self.waiting();
+        match &self.funds {
+            Funds::Unknown(reason) => Err(Refusal::no_node(reason)),
+            Funds::For(count) if *count <= waiting as u64 => Err(Refusal::Empty { address: terms.address.clone() }),
+            Funds::For(_) if waiting >= MAX_WAITING => Err(Refusal::Busy { waiting }),
+            Funds::For(_) => Ok(()),
+        }
+    }
+
+    fn view(&self, grant: &Grant) -> GrantView {
+        let (state, txid, height) = match (grant.settled, self.progress.get(&grant.id)) {
+            (Some(txid), _) => ("settled", Some(txid), None),
+            (None, Some(Progress::Mined(txid, height))) => ("mined", Some(*txid), Some(*height)),
+            (None, Some(Progress::Sent(txid))) => ("sent", Some(*txid), None),
+            (None, None) => ("granted", None, None),
+        };
+        GrantView {
+            id: Text(grant.id),
+            address: grant.address.clone(),
+            amount: Pebbles(grant.amount),
+            time: grant.time,
+            state,
+            txid: txid.map(Text),
+            height,
+        }
+    }
+}
