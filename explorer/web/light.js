@@ -660,9 +660,9 @@ function paymentFacts(transaction, { header, confirmations }, pageHeight) {
   });
   return facts;
 }
-function accountFacts(account) {
+function accountFacts(account, height) {
   const { balance, nonce } = account ?? { balance: 0n, nonce: 0n };
-  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}` };
+  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}`, height: `${height}` };
 }
 function normal(name, value, prefix) {
   if (!ADDRESSES.test(name)) return value;
@@ -682,16 +682,21 @@ function show(name, value, prefix) {
   if (ADDRESSES.test(name) && /^[0-9a-f]{64}$/.test(value)) return showAddress(prefix, anyAddress(value, prefix));
   return `“${inert(value, 80)}”`;
 }
+function isNumberShown(name, value, shown) {
+  const plain = name.startsWith("fee") ? shown.replace(/\([^()]*\)$/, "").trim() : shown;
+  if (plain === "") return true;
+  const whole = plain.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+  const parts = /^([^\p{N}]*)([0-9]+(?:\.[0-9]+)?)([^\p{N}]*)$/u.exec(whole);
+  if (!parts) return false;
+  const [, before, number, behind] = parts;
+  const isAmount = AMOUNTS.test(name);
+  if (isAmount && !["", "CRN"].includes(`${before}${behind}`.trim())) return false;
+  const exact = isAmount && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+  return number.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact;
+}
 function isShown(name, value, text) {
-  const shown = text.trim();
-  if (NUMBERS.test(name)) {
-    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
-    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
-    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return (
-      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
-    );
-  }
+  const shown = text.replace(/\s+/g, " ").trim();
+  if (NUMBERS.test(name)) return isNumberShown(name, value, shown);
   if (!/^[0-9a-z]{40,}$/.test(value)) return true;
   const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
   if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
@@ -2537,7 +2542,9 @@ class Service {
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
-    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work);
+    const newer = best.height - height;
+    const notes = newer > 0 ? [`there ${newer === 1 ? "is 1 newer block" : `are ${newer} newer blocks`} by now`] : [];
+    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work, notes);
   }
   #above(height) {
     const own = this.verifier.candidates.find(({ url }) => url === this.environment.origin);
@@ -2552,7 +2559,8 @@ class Service {
     if (!named && height !== null && height !== under.height) {
       return failed(`block ${height}, of which this page is, is too far from the tip to be proven: load it again`);
     }
-    return this.#compare(accountFacts(account), question, under.work, accountNotes({ at, buried, settled, account }));
+    const facts = accountFacts(account, named ? height : under.height);
+    return this.#compare(facts, question, under.work, accountNotes({ at, buried, settled, account }));
   }
   async #payment(question) {
     if (!ID.test(question.id)) return failed("the payment's id is no id");

@@ -106,10 +106,14 @@ export function paymentFacts(transaction, { header, confirmations }, pageHeight)
   return facts;
 }
 
-/** @param {{balance: bigint, nonce: bigint}|null} account @returns {Record<string, string>} */
-export function accountFacts(account) {
+/**
+ * @param {{balance: bigint, nonce: bigint}|null} account
+ * @param {number} height of the block after which it has that
+ * @returns {Record<string, string>}
+ */
+export function accountFacts(account, height) {
   const { balance, nonce } = account ?? { balance: 0n, nonce: 0n };
-  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}` };
+  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}`, height: `${height}` };
 }
 
 /** A figure as it is compared: addresses in hex, everything else as it stands. */
@@ -135,24 +139,33 @@ function show(name, value, prefix) {
   return `“${inert(value, 80)}”`;
 }
 
+/** Whether a text is a number and nothing that could be taken for another: in full, its digits grouped or not. */
+function isNumberShown(name, value, shown) {
+  // What a fee is of each byte stands behind it.
+  const plain = name.startsWith("fee") ? shown.replace(/\([^()]*\)$/, "").trim() : shown;
+  if (plain === "") return true;
+  const whole = plain.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+  const parts = /^([^\p{N}]*)([0-9]+(?:\.[0-9]+)?)([^\p{N}]*)$/u.exec(whole);
+  if (!parts) return false;
+  const [, before, number, behind] = parts;
+  const isAmount = AMOUNTS.test(name);
+  // “12.5 million CRN” is another amount; “block 10” and “100 blocks deep” are those numbers.
+  if (isAmount && !["", "CRN"].includes(`${before}${behind}`.trim())) return false;
+  const exact = isAmount && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+  return number.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact;
+}
+
 /**
- * Whether the text of a figure is that of its exact value: a number in full, whose digits may be grouped, or an id or
- * address, of which the middle may be left out. Other texts are not compared.
+ * Whether the text of a figure is that of its exact value: a number in full, whose digits may be grouped, and no other
+ * number beside it, or an id or address, of which the middle may be left out. Other texts are not compared.
  * @param {string} name
  * @param {string} value
  * @param {string} text
  * @returns {boolean}
  */
 export function isShown(name, value, text) {
-  const shown = text.trim();
-  if (NUMBERS.test(name)) {
-    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
-    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
-    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return (
-      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
-    );
-  }
+  const shown = text.replace(/\s+/g, " ").trim();
+  if (NUMBERS.test(name)) return isNumberShown(name, value, shown);
   if (!/^[0-9a-z]{40,}$/.test(value)) return true;
   const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
   if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);

@@ -198,6 +198,7 @@ test("the text of a figure is that of its value, or the page lies", () => {
     ["balance", "123456789012345", "1,234,567.89012345 CRN"],
     ["balance", "123456789012345", "1\u202f234\u202f567.89012345"],
     ["fee", "200", "0.000002"],
+    ["fee", "200", "\n0.000002 CRN (2 pebbles a byte)\n"],
     ["fee", "200", ""],
     ["balance", "0", "0"],
     ["height", "1234567", "1 234 567"],
@@ -227,6 +228,18 @@ test("the text of a figure is that of its value, or the page lies", () => {
     ["to.0", address, address.replace("9592", "9593")],
     ["amount.0", "5", "5"],
     ["fee", "200", "200 CRN"],
+    ["balance", "1250000000", "9,999 CRN 12.5"],
+    ["balance", "1250000000", "12.5 9,999 CRN"],
+    ["balance", "1250000000", "12.5 CRN (9,999)"],
+    ["balance", "1250000000", "12.5 million CRN"],
+    ["balance", "1250000000", "-12.5 CRN"],
+    ["balance", "1250000000", "12.5e9"],
+    ["balance", "1250000000", "９12.5 CRN"],
+    ["balance", "1250000000", "12.5² CRN"],
+    ["balance", "1250000000", "a lot"],
+    ["balance", "0", "∞"],
+    ["height", "10", "block 10 of 99"],
+    ["nonce", "3", "three"],
   ])
     assert.ok(!isShown(name, value, text), `${name} ${value} ${text}`);
   const { wrong } = compareClaims({ height: "10" }, [["height", "10", "<b>11"]], "lcrn");
