@@ -15,8 +15,12 @@ const MAX_TEXT = 256;
 const AT_ONCE = 4;
 /** How long a verdict stands while the same figures are checked again: a node may let that wait. */
 const HOLDS_MS = 1_000;
-/** What can be proven, and the figure without which a verdict would be about nothing that a visitor reads. */
-const KINDS = { tip: "height", account: "balance", payment: "amount", block: "id" };
+/** What can be proven, and the figures without which a verdict would be about nothing that a visitor reads. */
+const KINDS = { tip: ["height"], account: ["balance", "address"], payment: ["amount", "txid"], block: ["id"] };
+/** The part of a page's address that says what it is about. */
+const ABOUT = { address: "account", tx: "payment", block: "block" };
+/** What a figure shows that is no text. */
+const NO_TEXT = "input, textarea, select, img, picture, svg, canvas, video, object, embed, iframe, meter, progress";
 
 /** What a verdict on a lie begins with. */
 const LIED = /^the node lied: /;
@@ -36,11 +40,22 @@ function pageOf(container) {
   };
 }
 
-/** The text of a figure, without a verdict or a button that stands in the same element. */
+/** The text of a figure, without a verdict or the button that copies it. */
 function textOf(figure) {
+  if (figure.querySelector(NO_TEXT)) return "something that is no text";
   const copy = figure.cloneNode(true);
-  copy.querySelectorAll("output, button").forEach((each) => each.remove());
+  if (figure.dataset.claim === "time") return momentOf(copy);
+  const buttons = [...copy.querySelectorAll("button")].filter((each) => !/\p{N}/u.test(each.textContent));
+  [...buttons, ...copy.querySelectorAll("output.proof")].forEach((each) => each.remove());
   return copy.textContent.slice(0, MAX_TEXT);
+}
+
+/** The moment that is shown, in the reader's zone, by an element that says it for machines, too; and nothing else. */
+function momentOf(copy) {
+  const time = copy.querySelector("time[datetime]");
+  const moment = time?.dateTime ?? "";
+  time?.remove();
+  return copy.textContent.trim() === "" ? moment.slice(0, MAX_TEXT) : copy.textContent.slice(0, MAX_TEXT);
 }
 
 /** The figures beside an output: those of its own element, not of one inside it. */
@@ -66,8 +81,17 @@ function questionOf(output) {
 function whyNot({ kind, claims }) {
   if (!Object.hasOwn(KINDS, kind)) return "this page does not know how to prove that";
   if (claims.length > MAX_CLAIMS) return `this page has more than ${MAX_CLAIMS} figures for one proof`;
-  if (!claims.some(([name]) => name === KINDS[kind])) return `this page marks no ${KINDS[kind]} to be proven`;
-  return "";
+  const missing = KINDS[kind].find((needed) => !claims.some(([name]) => name === needed));
+  return missing ? `this page marks no ${missing} to be proven` : "";
+}
+
+/** Where a page's address names one thing and its proof is about another; empty where it does not. */
+function otherThing({ kind, id, claims }) {
+  const [, about, named] = /^\/(address|tx|block)\/([0-9A-Za-z]{1,100})$/.exec(window.location.pathname) ?? [];
+  if (!about || ABOUT[about] !== kind) return "";
+  const isHeight = kind === "block" && /^[0-9]{1,15}$/.test(named);
+  const got = isHeight ? claims.find(([name]) => name === "height")?.[1] : id;
+  return got?.toLowerCase() === named.toLowerCase() ? "" : `this is the page of ${named}, and its proof is about another`;
 }
 
 /** What a verdict is about; as long as that stays the same it holds, whatever part of the page is made anew. */
@@ -167,19 +191,22 @@ class Page {
 
   async #check(output) {
     const question = questionOf(output);
-    const [asked, key, why] = [JSON.stringify(question), keyOf(question), whyNot(question)];
+    const [asked, key] = [JSON.stringify(question), keyOf(question)];
     this.asked.set(output, asked);
-    const verdict = why
-      ? { state: "failed", text: `not proven: ${why}` }
-      : await this.client.check(question).catch((error) => {
-          return { state: "failed", text: `not proven: ${error.message}` };
-        });
+    const verdict = await this.#verdict(question);
     this.waiting.delete(key);
     if (verdict.state === "proven") this.#keep(key, verdict.text);
     else this.proven.delete(key);
     // The figures may have changed while the answer was on its way; then another question is.
     if (this.asked.get(output) !== asked) return;
     if (keyOf(questionOf(output)) === key) show(output, verdict.state, verdict.text);
+  }
+
+  async #verdict(question) {
+    const [why, other] = [whyNot(question), otherThing(question)];
+    if (why) return { state: "failed", text: `not proven: ${why}` };
+    if (other) return { state: "lied", text: `the node lied: ${other}` };
+    return this.client.check(question).catch((error) => ({ state: "failed", text: `not proven: ${error.message}` }));
   }
 
   #keep(key, text) {

@@ -72,6 +72,10 @@ export class Panel {
       );
       parts.push(element(this.document, "code", id || "none"));
     }
+    if (from === "address" && !saved) {
+      parts.push(say("This visit trusts the genesis id that the page's address named:"));
+      parts.push(element(this.document, "code", id));
+    }
     if (from === "address" && saved && saved !== id)
       parts.push(
         say(

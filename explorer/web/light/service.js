@@ -1,6 +1,7 @@
 // What a page asks of the light client: to open a network, and to check the figures that stand beside an id. Runs in
 // a worker; all that it takes and gives is plain data.
 
+import { anyAddress } from "./address.js";
 import { fromHex, toHex } from "./bytes.js";
 import { ProofError, failure } from "./errors.js";
 import { BODY_FACTS, accountFacts, bodyFacts, compareClaims, headerFacts, paymentFacts } from "./facts.js";
@@ -191,7 +192,8 @@ export class Service {
     if (!named && height !== null && height !== under.height) {
       return failed(`block ${height}, of which this page is, is too far from the tip to be proven: load it again`);
     }
-    const facts = accountFacts(account, named ? height : under.height);
+    const address = toHex(anyAddress(question.id, this.verifier.network.prefix));
+    const facts = { address, ...accountFacts(account, named ? height : under.height) };
     return this.#compare(facts, question, under.work, accountNotes({ at, buried, settled, account }));
   }
 
