@@ -62,6 +62,8 @@ pub async fn lively() -> (Node, Vec<String>) {
         String::from("/network"),
         String::from("/settings"),
         String::from("/search?q=gold"),
+        String::from("/web/receipt.html"),
+        String::from("/web/pay.html"),
     ];
     (node, paths)
 }

@@ -255,7 +255,9 @@ async fn lies_about_an_account_are_named() {
     scene.seen_through(browser, account, "its proof is about another", page_lie(proof(&own), proof(&rich)));
     let (port, path) = (scene.node.rpc_port(), account.to_owned());
     let other_page: PageLie = Arc::new(move |asked, html| match asked == path {
-        true => cairn_tests::http::get(port, &format!("/address/{rich}")).body.replace(&format!(">{rich}<"), &format!(">{own}<")),
+        true => cairn_tests::http::get(port, &format!("/address/{rich}"))
+            .body
+            .replace(&format!(">{rich}<"), &format!(">{own}<")),
         false => html,
     });
     scene.seen_through(browser, account, "its proof is about another", other_page);
@@ -265,8 +267,10 @@ async fn lies_about_an_account_are_named() {
     let stale: PageLie = Arc::new(move |_, html| {
         assert!(html.contains(&as_of) || !html.contains("data-proof=\"account\""), "the page says as of when");
         let tip = html.split("data-tip=\"").nth(1).and_then(|rest| rest.get(..64)).unwrap_or("none").to_owned();
-        html.replace(&older, "data-height=\"1\"").replace(&format!("data-tip=\"{tip}\""), "data-tip=\"\"")
-            .replace("data-value=\"1001250000000\"", "data-value=\"1000000000000\"").replace("10,012.5<", "10,000<")
+        html.replace(&older, "data-height=\"1\"")
+            .replace(&format!("data-tip=\"{tip}\""), "data-tip=\"\"")
+            .replace("data-value=\"1001250000000\"", "data-value=\"1000000000000\"")
+            .replace("10,012.5<", "10,000<")
     });
     scene.seen_through(browser, account, "it says height “24”, and “1” is proven", stale);
 }
@@ -280,8 +284,16 @@ async fn a_page_passes_no_verdict_on_itself() {
     let (account, output) = (&*scene.account, "<output class=\"proof\" data-proof=\"account\"");
     let claimed = "data-state=\"proven\">proven by 3.1 × 10^12 hashes of work</output>";
     for (honest, false_one, reason) in [
-        (output, format!("<output class=\"proof\" {claimed}<output class=\"proof\" data-proof=\"account\""), "does not know how to prove that"),
-        (output, format!("<output class=\"proof\" data-proof=\"gold\" {claimed}{output}"), "does not know how to prove that"),
+        (
+            output,
+            format!("<output class=\"proof\" {claimed}<output class=\"proof\" data-proof=\"account\""),
+            "does not know how to prove that",
+        ),
+        (
+            output,
+            format!("<output class=\"proof\" data-proof=\"gold\" {claimed}{output}"),
+            "does not know how to prove that",
+        ),
         ("data-claim=\"balance\"", String::from("data-was=\"balance\""), "marks no balance to be proven"),
         ("data-claim=\"address\"", String::from("data-was=\"address\""), "marks no address to be proven"),
     ] {
@@ -328,7 +340,10 @@ async fn a_verdict_does_not_outlive_its_figures() {
         // The control: what is true again is proven again.
         scene.liar.be_honest();
         scene.node.generate(1, 9).await;
-        page.until("it is proven again", &format!("{state} === 'proven' && document.querySelector('.value').innerText.includes('10,012.5')"));
+        page.until(
+            "it is proven again",
+            &format!("{state} === 'proven' && document.querySelector('.value').innerText.includes('10,012.5')"),
+        );
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod accessibility;
 mod browsing;
+mod javascript;
+mod lies;
 mod limits;
 mod lists;
 mod pages;
