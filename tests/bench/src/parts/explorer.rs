@@ -3,10 +3,10 @@
 //! it; blocks while visitors watch. [`browser`](super::browser) measures the same from the visitor's side.
 
 use super::{Bench, rpc};
+use crate::Failure;
 use crate::chains::{self, Files, Plan};
 use crate::http::{self, CONNECTIONS, Connection};
 use crate::node::{self, Node, Scratch};
-use crate::Failure;
 use crate::results::{Results, percentile};
 use cairn_ledger::transaction::Transaction;
 use serde_json::{Value, json};
