@@ -590,7 +590,6 @@ const { showTarget } = targets_module;
 const { inert, memoText, plainText, showAmount } = text_module;
 const { totalPaid } = transaction_module;
 const MAX_SHOWN = 8;
-const LONG_TEXT = 200;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
 const NUMBERS =
@@ -700,9 +699,7 @@ const seen = (text) => plainText(text).replace(/\s+/g, " ").trim();
 function isMemoShown(value, shown) {
   if (value === "") return shown === "" || shown === "none";
   const memo = /^(?:[0-9a-f]{2})+$/.test(value) ? memoText(fromHex(value, "memo", 0, value.length / 2)) : null;
-  const [whole, got] = memo === null ? [value, shown.replace(/ \(no text\)$/, "")] : [seen(memo), seen(shown)];
-  const cut = got.replace(/…$/, "");
-  return whole === got || (cut.length >= LONG_TEXT && whole.startsWith(cut));
+  return memo === null ? value === shown.replace(/ \(no text\)$/, "") : seen(memo) === seen(shown);
 }
 function isMoment(value, shown) {
   const moment = Date.parse(shown);

@@ -10,7 +10,8 @@ import { otherNodes, storageOf, trustedGenesis } from "./light/settings.js";
 /** More figures than any page has. */
 const MAX_OUTPUTS = 512;
 const MAX_CLAIMS = 2048;
-const MAX_TEXT = 256;
+/** A memo of 256 bytes, each written out as what it hides, is shorter. */
+const MAX_TEXT = 4096;
 /** Questions that wait for a node at a time. */
 const AT_ONCE = 4;
 /** How long a verdict stands while the same figures are checked again: a node may let that wait. */

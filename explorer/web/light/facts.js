@@ -10,8 +10,6 @@ import { totalPaid } from "./transaction.js";
 
 /** How many figures of one verdict are named. */
 const MAX_SHOWN = 8;
-/** A text of so many characters may have been cut. */
-const LONG_TEXT = 200;
 /** Figures in pebbles, which are shown as CRN where they differ. */
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 /** Figures that may be written as an address or as 64 hex digits. */
@@ -164,10 +162,7 @@ const seen = (text) => plainText(text).replace(/\s+/g, " ").trim();
 function isMemoShown(value, shown) {
   if (value === "") return shown === "" || shown === "none";
   const memo = /^(?:[0-9a-f]{2})+$/.test(value) ? memoText(fromHex(value, "memo", 0, value.length / 2)) : null;
-  const [whole, got] = memo === null ? [value, shown.replace(/ \(no text\)$/, "")] : [seen(memo), seen(shown)];
-  // A long one is cut by the page, and its text once more before it is compared.
-  const cut = got.replace(/…$/, "");
-  return whole === got || (cut.length >= LONG_TEXT && whole.startsWith(cut));
+  return memo === null ? value === shown.replace(/ \(no text\)$/, "") : seen(memo) === seen(shown);
 }
 
 /** Whether a moment, as machines read it, is that of a value in ms, to the second. */
