@@ -10,18 +10,21 @@ pub struct Asset {
     pub path: &'static str,
     /// What is in it.
     pub bytes: &'static [u8],
+    /// The same as gzip (RFC 1952), where that is shorter.
+    pub packed: Option<&'static [u8]>,
     /// Its media type.
     pub kind: &'static str,
     /// What tells its content from any other: the first 16 hex digits of its SHA-256.
     pub hash: String,
 }
 
-static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
+static FILES: &[(&str, &[u8], &[u8])] = include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
 static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    let asset = |&(path, bytes): &(&'static str, &'static [u8])| Asset {
+    let asset = |&(path, bytes, packed): &(&'static str, &'static [u8], &'static [u8])| Asset {
         path,
         bytes,
+        packed: (packed.len() < bytes.len()).then_some(packed),
         kind: kind(path),
         hash: hex::encode(Sha256::digest(bytes)).chars().take(16).collect(),
     };
@@ -62,6 +65,7 @@ fn kind(path: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
 
     #[test]
     fn style_and_script_are_there_and_tests_are_not() {
@@ -69,5 +73,17 @@ mod tests {
         assert!(find("app.js").is_some_and(|asset| asset.kind.starts_with("text/javascript")));
         assert!(all().iter().all(|asset| !asset.path.starts_with("tests") && asset.hash.len() == 16));
         assert!(find("../Cargo.toml").is_none() && find("").is_none());
+    }
+
+    #[test]
+    fn what_a_browser_is_sent_packed_is_the_same() {
+        for asset in all() {
+            let Some(packed) = asset.packed else { continue };
+            let mut read = Vec::new();
+            flate2::read::GzDecoder::new(packed).read_to_end(&mut read).expect("gzip");
+            assert!(read == asset.bytes && packed.len() < asset.bytes.len(), "{}", asset.path);
+        }
+        let script = find("light.js").expect("the light client");
+        assert!(script.packed.is_some_and(|packed| 3 * packed.len() < script.bytes.len()), "the control");
     }
 }

@@ -75,25 +75,6 @@ let etag = null;
 let fetching = null;
 let again = false;
 
-// Copies the text of the verdicts over, so that a figure that has not changed stays proven while it is checked again.
-function keepVerdicts(from, to) {
-  const found = new Map();
-  for (const old of from.querySelectorAll('output.proof')) found.set(`${old.dataset.proof} ${old.dataset.id}`, old);
-  for (const fresh of to.querySelectorAll('output.proof')) {
-    const old = found.get(`${fresh.dataset.proof} ${fresh.dataset.id}`);
-    if (old && sameClaims(old, fresh)) {
-      fresh.textContent = old.textContent;
-      if (old.dataset.state) fresh.dataset.state = old.dataset.state;
-    }
-  }
-}
-
-function sameClaims(old, fresh) {
-  const claims = (output) => [...(output.closest('[data-proven]')?.querySelectorAll('[data-claim]') ?? [])]
-    .map((claim) => `${claim.dataset.claim}=${claim.dataset.value}`).join('\n');
-  return claims(old) === claims(fresh);
-}
-
 function replaceParts(fresh) {
   let changed = false;
   for (const old of document.querySelectorAll('[data-live]')) {
@@ -103,7 +84,6 @@ function replaceParts(fresh) {
     made.original = signature(part);
     const open = [...old.querySelectorAll('details')].map((details) => details.open);
     [...made.querySelectorAll('details')].forEach((details, place) => { details.open = open[place] ?? false; });
-    keepVerdicts(old, made);
     equip(made);
     const focused = old.contains(document.activeElement) ? focusPath(old, document.activeElement) : null;
     old.replaceWith(made);

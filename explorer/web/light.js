@@ -18,6 +18,71 @@ function demand(holds, message, rule) {
 return { ProofError, unreadable, failure, demand };
 })();
 
+const bech32m_module = (() => {
+const { unreadable } = errors_module;
+const CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+const CONSTANT = 0x2bc830a3;
+const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
+const CHECKSUM = 6;
+const MAX_LENGTH = 90;
+function polymod(values) {
+  let sum = 1;
+  for (const value of values) {
+    const top = sum >>> 25;
+    sum = ((sum & 0x1ffffff) << 5) ^ value;
+    GENERATOR.forEach((generator, bit) => {
+      if ((top >>> bit) & 1) sum ^= generator;
+    });
+  }
+  return sum >>> 0;
+}
+function expand(prefix) {
+  const codes = [...prefix].map((letter) => letter.charCodeAt(0));
+  return [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
+}
+function encodeBech32m(prefix, bytes) {
+  const data = [];
+  let [bits, rest] = [0, 0];
+  for (const byte of bytes) {
+    rest = (rest << 8) | byte;
+    for (bits += 8; bits >= 5; bits -= 5) data.push((rest >> (bits - 5)) & 31);
+    rest &= (1 << bits) - 1;
+  }
+  if (bits) data.push((rest << (5 - bits)) & 31);
+  const sum = polymod([...expand(prefix), ...data, 0, 0, 0, 0, 0, 0]) ^ CONSTANT;
+  const checksum = Array.from({ length: CHECKSUM }, (_, place) => (sum >>> (5 * (CHECKSUM - 1 - place))) & 31);
+  return `${prefix}1${[...data, ...checksum].map((value) => CHARSET[value]).join("")}`;
+}
+function decodeBech32m(text) {
+  if (text.length > MAX_LENGTH) throw unreadable(`got ${text.length} characters, expected at most ${MAX_LENGTH}`);
+  if (!/^[!-~]+$/.test(text)) throw unreadable("there are characters that no address has");
+  const lower = text.toLowerCase();
+  if (lower !== text && text.toUpperCase() !== text) throw unreadable("it mixes upper and lower case");
+  const middle = lower.lastIndexOf("1");
+  if (middle < 1) throw unreadable("it has no prefix, expected one that ends in 1");
+  const prefix = lower.slice(0, middle);
+  const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
+  if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
+  if (values.length < CHECKSUM) throw unreadable("it is too short");
+  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
+    throw unreadable("its checksum is wrong: is there a typo?");
+  const bytes = [];
+  let [bits, rest] = [0, 0];
+  for (const value of values.slice(0, -CHECKSUM)) {
+    rest = (rest << 5) | value;
+    bits += 5;
+    if (bits >= 8) {
+      bits -= 8;
+      bytes.push((rest >> bits) & 255);
+    }
+    rest &= (1 << bits) - 1;
+  }
+  if (bits >= 5 || rest) throw unreadable("the bits that fill up its last letter are not zero");
+  return { prefix, bytes: Uint8Array.from(bytes) };
+}
+return { encodeBech32m, decodeBech32m };
+})();
+
 const bytes_module = (() => {
 const { unreadable } = errors_module;
 const DIGITS = "0123456789abcdef";
@@ -136,71 +201,6 @@ class Reader {
   }
 }
 return { toHex, fromHex, equal, compare, isZero, concat, bigEndian, toBigEndian, u64, u32, utf8, Reader };
-})();
-
-const bech32m_module = (() => {
-const { unreadable } = errors_module;
-const CHARSET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-const CONSTANT = 0x2bc830a3;
-const GENERATOR = [0x3b6a57b2, 0x26508e6d, 0x1ea119fa, 0x3d4233dd, 0x2a1462b3];
-const CHECKSUM = 6;
-const MAX_LENGTH = 90;
-function polymod(values) {
-  let sum = 1;
-  for (const value of values) {
-    const top = sum >>> 25;
-    sum = ((sum & 0x1ffffff) << 5) ^ value;
-    GENERATOR.forEach((generator, bit) => {
-      if ((top >>> bit) & 1) sum ^= generator;
-    });
-  }
-  return sum >>> 0;
-}
-function expand(prefix) {
-  const codes = [...prefix].map((letter) => letter.charCodeAt(0));
-  return [...codes.map((code) => code >> 5), 0, ...codes.map((code) => code & 31)];
-}
-function encodeBech32m(prefix, bytes) {
-  const data = [];
-  let [bits, rest] = [0, 0];
-  for (const byte of bytes) {
-    rest = (rest << 8) | byte;
-    for (bits += 8; bits >= 5; bits -= 5) data.push((rest >> (bits - 5)) & 31);
-    rest &= (1 << bits) - 1;
-  }
-  if (bits) data.push((rest << (5 - bits)) & 31);
-  const sum = polymod([...expand(prefix), ...data, 0, 0, 0, 0, 0, 0]) ^ CONSTANT;
-  const checksum = Array.from({ length: CHECKSUM }, (_, place) => (sum >>> (5 * (CHECKSUM - 1 - place))) & 31);
-  return `${prefix}1${[...data, ...checksum].map((value) => CHARSET[value]).join("")}`;
-}
-function decodeBech32m(text) {
-  if (text.length > MAX_LENGTH) throw unreadable(`got ${text.length} characters, expected at most ${MAX_LENGTH}`);
-  if (!/^[!-~]+$/.test(text)) throw unreadable("there are characters that no address has");
-  const lower = text.toLowerCase();
-  if (lower !== text && text.toUpperCase() !== text) throw unreadable("it mixes upper and lower case");
-  const middle = lower.lastIndexOf("1");
-  if (middle < 1) throw unreadable("it has no prefix, expected one that ends in 1");
-  const prefix = lower.slice(0, middle);
-  const values = [...lower.slice(middle + 1)].map((letter) => CHARSET.indexOf(letter));
-  if (values.includes(-1)) throw unreadable("there are letters behind the prefix that no address has");
-  if (values.length < CHECKSUM) throw unreadable("it is too short");
-  if (polymod([...expand(prefix), ...values]) !== CONSTANT)
-    throw unreadable("its checksum is wrong: is there a typo?");
-  const bytes = [];
-  let [bits, rest] = [0, 0];
-  for (const value of values.slice(0, -CHECKSUM)) {
-    rest = (rest << 5) | value;
-    bits += 5;
-    if (bits >= 8) {
-      bits -= 8;
-      bytes.push((rest >> bits) & 255);
-    }
-    rest &= (1 << bits) - 1;
-  }
-  if (bits >= 5 || rest) throw unreadable("the bits that fill up its last letter are not zero");
-  return { prefix, bytes: Uint8Array.from(bytes) };
-}
-return { encodeBech32m, decodeBech32m };
 })();
 
 const sha256_module = (() => {
@@ -513,6 +513,7 @@ function inert(text, most = 512) {
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
   return letters.length < text.length ? `${shown}…` : shown;
 }
+const plainText = (text) => text.replace(/\\u\{[0-9a-f]{1,6}\}/g, "").replace(HIDDEN, "");
 function memoText(bytes) {
   try {
     return inert(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -521,7 +522,7 @@ function memoText(bytes) {
     throw error;
   }
 }
-return { showAmount, readAmount, approximate, showAge, inert, memoText };
+return { showAmount, readAmount, approximate, showAge, inert, plainText, memoText };
 })();
 
 const transaction_module = (() => {
@@ -583,16 +584,16 @@ return { MAX_TRANSACTION_BYTES, readTransaction, decodeTransaction, checkTransac
 
 const facts_module = (() => {
 const { anyAddress, showAddress } = address_module;
-const { toHex } = bytes_module;
+const { fromHex, toHex } = bytes_module;
 const { ProofError } = errors_module;
 const { showTarget } = targets_module;
-const { inert, showAmount } = text_module;
+const { inert, memoText, plainText, showAmount } = text_module;
 const { totalPaid } = transaction_module;
 const MAX_SHOWN = 8;
 const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_price)([.@]|$)/;
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
 const NUMBERS =
-  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
+  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs|valid_until|version)([.@]|$)/;
 const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 function headerFacts(header) {
   const { id, version, height, parent, time, target, beneficiary, txsRoot, stateRoot, historyRoot, nonce } = header;
@@ -660,9 +661,9 @@ function paymentFacts(transaction, { header, confirmations }, pageHeight) {
   });
   return facts;
 }
-function accountFacts(account) {
+function accountFacts(account, height) {
   const { balance, nonce } = account ?? { balance: 0n, nonce: 0n };
-  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}` };
+  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}`, height: `${height}` };
 }
 function normal(name, value, prefix) {
   if (!ADDRESSES.test(name)) return value;
@@ -682,25 +683,45 @@ function show(name, value, prefix) {
   if (ADDRESSES.test(name) && /^[0-9a-f]{64}$/.test(value)) return showAddress(prefix, anyAddress(value, prefix));
   return `“${inert(value, 80)}”`;
 }
-function isShown(name, value, text) {
-  const shown = text.trim();
-  if (NUMBERS.test(name)) {
-    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
-    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
-    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return (
-      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
-    );
-  }
-  if (!/^[0-9a-z]{40,}$/.test(value)) return true;
-  const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
+function isNumberShown(name, value, shown) {
+  const plain = name.startsWith("fee") ? shown.replace(/\([^()]*\)$/, "").trim() : shown;
+  if (plain === "") return true;
+  const whole = plain.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+  const parts = /^([^\p{N}]*)([0-9]+(?:\.[0-9]+)?)([^\p{N}]*)$/u.exec(whole);
+  if (!parts) return false;
+  const [, before, number, behind] = parts;
+  const isAmount = AMOUNTS.test(name);
+  if (isAmount && !["", "CRN"].includes(`${before}${behind}`.trim())) return false;
+  const exact = isAmount && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+  return number.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact;
+}
+const seen = (text) => plainText(text).replace(/\s+/g, " ").trim();
+function isMemoShown(value, shown) {
+  if (value === "") return shown === "" || shown === "none";
+  const memo = /^(?:[0-9a-f]{2})+$/.test(value) ? memoText(fromHex(value, "memo", 0, value.length / 2)) : null;
+  return memo === null ? value === shown.replace(/ \(no text\)$/, "") : seen(memo) === seen(shown);
+}
+function isMoment(value, shown) {
+  const moment = Date.parse(shown);
+  return Number.isFinite(moment) && /^[0-9]{1,15}$/.test(value) && Math.floor(Number(value) / 1000) * 1000 === moment;
+}
+function isIdShown(value, shown) {
+  const ends = /^([0-9a-z]{4,})…([0-9a-z]{4,})$/.exec(shown);
   if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
-  return !/^[0-9a-z]{40,}$/.test(shown) || shown === value;
+  return shown === value || /^[\p{L} ,.’'-]{0,39}$/u.test(shown);
+}
+function isShown(name, value, text) {
+  const shown = text.replace(/\s+/g, " ").trim();
+  if (NUMBERS.test(name)) return isNumberShown(name, value, shown);
+  if (name === "memo") return isMemoShown(value, shown);
+  if (name === "time") return isMoment(value, shown);
+  if (name === "target") return shown === value;
+  return !/^[0-9a-z]{40,}$/.test(value) || isIdShown(value, shown);
 }
 function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
   let proven = 0;
-  for (const [claim, value, text = ""] of claims) {
+  for (const [claim, value, text] of claims) {
     const name = normalName(claim, prefix);
     const fact = Object.hasOwn(facts, name) ? facts[name] : name.startsWith("received@") ? "0" : null;
     const called = inert(claim.split("@")[0], 40);
@@ -711,7 +732,7 @@ function compareClaims(facts, claims, prefix) {
     proven += 1;
     if (normal(name, value, prefix) !== fact) {
       wrong.push(`it says ${called} ${show(name, value, prefix)}, and ${show(name, fact, prefix)} is proven`);
-    } else if (!isShown(name, value, text)) {
+    } else if (text !== undefined && !isShown(name, value, text)) {
       wrong.push(`it shows ${called} as “${inert(text.trim(), 80)}”, and ${show(name, fact, prefix)} is proven`);
     }
   }
@@ -2427,6 +2448,7 @@ return { Verifier };
 })();
 
 const service_module = (() => {
+const { anyAddress } = address_module;
 const { fromHex, toHex } = bytes_module;
 const { ProofError, failure } = errors_module;
 const { BODY_FACTS, accountFacts, bodyFacts, compareClaims, headerFacts, paymentFacts } = facts_module;
@@ -2537,7 +2559,9 @@ class Service {
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
-    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work);
+    const newer = best.height - height;
+    const notes = newer > 0 ? [`there ${newer === 1 ? "is 1 newer block" : `are ${newer} newer blocks`} by now`] : [];
+    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work, notes);
   }
   #above(height) {
     const own = this.verifier.candidates.find(({ url }) => url === this.environment.origin);
@@ -2552,7 +2576,9 @@ class Service {
     if (!named && height !== null && height !== under.height) {
       return failed(`block ${height}, of which this page is, is too far from the tip to be proven: load it again`);
     }
-    return this.#compare(accountFacts(account), question, under.work, accountNotes({ at, buried, settled, account }));
+    const address = toHex(anyAddress(question.id, this.verifier.network.prefix));
+    const facts = { address, ...accountFacts(account, named ? height : under.height) };
+    return this.#compare(facts, question, under.work, accountNotes({ at, buried, settled, account }));
   }
   async #payment(question) {
     if (!ID.test(question.id)) return failed("the payment's id is no id");

@@ -1008,6 +1008,7 @@ function inert(text, most = 512) {
   const shown = letters.replace(HIDDEN, (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`);
   return letters.length < text.length ? `${shown}…` : shown;
 }
+const plainText = (text) => text.replace(/\\u\{[0-9a-f]{1,6}\}/g, "").replace(HIDDEN, "");
 function memoText(bytes) {
   try {
     return inert(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -1016,7 +1017,7 @@ function memoText(bytes) {
     throw error;
   }
 }
-return { showAmount, readAmount, approximate, showAge, inert, memoText };
+return { showAmount, readAmount, approximate, showAge, inert, plainText, memoText };
 })();
 
 const network_file_module = (() => {

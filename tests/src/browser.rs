@@ -350,7 +350,19 @@ impl Page<'_> {
     /// # Panics
     /// It cannot be written.
     pub fn picture(&mut self, to: &Path) {
-        let size = self.eval("[document.documentElement.clientWidth, document.documentElement.scrollHeight]");
+        self.shoot(to, "[document.documentElement.clientWidth, document.documentElement.scrollHeight]");
+    }
+
+    /// Keeps a picture of what the window shows of it.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn view(&mut self, to: &Path) {
+        self.shoot(to, "[innerWidth, innerHeight]");
+    }
+
+    fn shoot(&mut self, to: &Path, size: &str) {
+        let size = self.eval(size);
         let clip = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
         let shot = self.call("Page.captureScreenshot", &json!({"captureBeyondViewport": true, "clip": clip}));
         let bytes = base64(shot["data"].as_str().expect("a picture"));

@@ -8,8 +8,9 @@
 //! WebSockets, the same · [`tokens`] access tokens · [`intruder`] a peer that sends garbage · [`impostor`] a peer that
 //! only seems to have a chain · [`strangers`] peers that are no nodes, as processes · [`netns`] internets and home
 //! networks · [`resident`] one node process there · [`shaper`] a line that is slow, far or cut · [`wide`] large
-//! payments · [`browser`] a real browser · [`kills`] the moments of kill -9 · [`faults`] clocks that are wrong and disks
-//! that fail · [`vectors`] random chains with the ledger's verdicts, for the specification in tests/spec
+//! payments · [`browser`] a real browser · [`lying_node`] a node that lies to it · [`kills`] the moments of kill -9 ·
+//! [`faults`] clocks that are wrong and disks that fail · [`vectors`] random chains with the ledger's verdicts, for the
+//! specification in tests/spec
 //!
 //! # The path of a test
 //! [`network::TestNetwork::new`] → [`cluster::Cluster::start`] → calls through [`node::Node::rpc`] → conditions
@@ -32,6 +33,7 @@ pub mod http;
 pub mod impostor;
 pub mod intruder;
 pub mod kills;
+pub mod lying_node;
 pub mod netns;
 pub mod network;
 pub mod node;

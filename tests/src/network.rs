@@ -47,7 +47,15 @@ impl TestNetwork {
         // No two tests share a genesis, so none can find another's nodes.
         params.name = format!("test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         params.genesis_time = Timestamp::from_millis(now_ms() - age_ms);
-        let text = testing::network_file(&params, local);
+        Self::of(&params, local)
+    }
+
+    /// A network with exactly these numbers, its name among them.
+    ///
+    /// # Panics
+    /// The system refuses a temporary file.
+    pub fn of(params: &ChainParams, local: bool) -> Self {
+        let text = testing::network_file(params, local);
         let directory = TempDir::with_prefix("cairn-test-").expect("a temporary directory");
         fs::write(directory.path().join("network.toml"), &text).expect("a file in a fresh directory");
         let spec = Network::parse(&text).expect("valid parameters make a valid file").spec;

@@ -2,10 +2,10 @@
 // says.
 
 import { anyAddress, showAddress } from "./address.js";
-import { toHex } from "./bytes.js";
+import { fromHex, toHex } from "./bytes.js";
 import { ProofError } from "./errors.js";
 import { showTarget } from "./targets.js";
-import { inert, showAmount } from "./text.js";
+import { inert, memoText, plainText, showAmount } from "./text.js";
 import { totalPaid } from "./transaction.js";
 
 /** How many figures of one verdict are named. */
@@ -16,7 +16,7 @@ const AMOUNTS = /^(balance|amount|fee|fees|reward|subsidy|paid|received|max_pric
 const ADDRESSES = /^(sender|beneficiary|address|to\.[0-9]+)$/;
 /** Figures that are numbers which a page shows in full, if it shows any. */
 const NUMBERS =
-  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs)([.@]|$)/;
+  /^(balance|amount|fees?|reward|paid|received|max_price|height|nonce|confirmations|transactions|outputs|valid_until|version)([.@]|$)/;
 /** Figures of a block for which its whole body is needed. */
 export const BODY_FACTS = /^(transactions|size|fees|paid|reward|tx\.[0-9]+)$/;
 
@@ -106,10 +106,14 @@ export function paymentFacts(transaction, { header, confirmations }, pageHeight)
   return facts;
 }
 
-/** @param {{balance: bigint, nonce: bigint}|null} account @returns {Record<string, string>} */
-export function accountFacts(account) {
+/**
+ * @param {{balance: bigint, nonce: bigint}|null} account
+ * @param {number} height of the block after which it has that
+ * @returns {Record<string, string>}
+ */
+export function accountFacts(account, height) {
   const { balance, nonce } = account ?? { balance: 0n, nonce: 0n };
-  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}` };
+  return { balance: `${balance}`, nonce: `${nonce}`, exists: `${account !== null}`, height: `${height}` };
 }
 
 /** A figure as it is compared: addresses in hex, everything else as it stands. */
@@ -135,28 +139,61 @@ function show(name, value, prefix) {
   return `“${inert(value, 80)}”`;
 }
 
+/** Whether a text is a number and nothing that could be taken for another: in full, its digits grouped or not. */
+function isNumberShown(name, value, shown) {
+  // What a fee is of each byte stands behind it.
+  const plain = name.startsWith("fee") ? shown.replace(/\([^()]*\)$/, "").trim() : shown;
+  if (plain === "") return true;
+  const whole = plain.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
+  const parts = /^([^\p{N}]*)([0-9]+(?:\.[0-9]+)?)([^\p{N}]*)$/u.exec(whole);
+  if (!parts) return false;
+  const [, before, number, behind] = parts;
+  const isAmount = AMOUNTS.test(name);
+  // “12.5 million CRN” is another amount; “block 10” and “100 blocks deep” are those numbers.
+  if (isAmount && !["", "CRN"].includes(`${before}${behind}`.trim())) return false;
+  const exact = isAmount && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
+  return number.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact;
+}
+
+/** What a text would be without what is written out because it hides or reorders others. */
+const seen = (text) => plainText(text).replace(/\s+/g, " ").trim();
+
+/** Whether a text is that of a memo: itself, its hex where it is no text, or a word where there is none. */
+function isMemoShown(value, shown) {
+  if (value === "") return shown === "" || shown === "none";
+  const memo = /^(?:[0-9a-f]{2})+$/.test(value) ? memoText(fromHex(value, "memo", 0, value.length / 2)) : null;
+  return memo === null ? value === shown.replace(/ \(no text\)$/, "") : seen(memo) === seen(shown);
+}
+
+/** Whether a moment, as machines read it, is that of a value in ms, to the second. */
+function isMoment(value, shown) {
+  const moment = Date.parse(shown);
+  return Number.isFinite(moment) && /^[0-9]{1,15}$/.test(value) && Math.floor(Number(value) / 1000) * 1000 === moment;
+}
+
+/** Whether a text is an id or an address, whole or without its middle, or a word that cannot be taken for one. */
+function isIdShown(value, shown) {
+  const ends = /^([0-9a-z]{4,})…([0-9a-z]{4,})$/.exec(shown);
+  if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
+  return shown === value || /^[\p{L} ,.’'-]{0,39}$/u.test(shown);
+}
+
 /**
- * Whether the text of a figure is that of its exact value: a number in full, whose digits may be grouped, or an id or
- * address, of which the middle may be left out. Other texts are not compared.
+ * Whether the text of a figure is that of its exact value: a number in full, whose digits may be grouped, and no other
+ * number beside it; an id or address, of which the middle may be left out; a memo; a moment in the form of RFC 3339.
+ * Sizes and the like are not compared.
  * @param {string} name
  * @param {string} value
  * @param {string} text
  * @returns {boolean}
  */
 export function isShown(name, value, text) {
-  const shown = text.trim();
-  if (NUMBERS.test(name)) {
-    const whole = shown.replace(/(?<=[0-9])[,'’_ \u00a0\u2009\u202f](?=[0-9]{3}(?:[^0-9]|$))/g, "");
-    const numbers = whole.match(/[0-9]+(?:\.[0-9]+)?/g) ?? [];
-    const exact = AMOUNTS.test(name) && /^[0-9]{1,20}$/.test(value) ? showAmount(BigInt(value)) : value;
-    return (
-      !numbers.length || numbers.some((each) => each.replace(/(\.[0-9]*?)0+$/, "$1").replace(/\.$/, "") === exact)
-    );
-  }
-  if (!/^[0-9a-z]{40,}$/.test(value)) return true;
-  const ends = /^([0-9a-z]+)…([0-9a-z]+)$/.exec(shown);
-  if (ends) return value.startsWith(ends[1]) && value.endsWith(ends[2]);
-  return !/^[0-9a-z]{40,}$/.test(shown) || shown === value;
+  const shown = text.replace(/\s+/g, " ").trim();
+  if (NUMBERS.test(name)) return isNumberShown(name, value, shown);
+  if (name === "memo") return isMemoShown(value, shown);
+  if (name === "time") return isMoment(value, shown);
+  if (name === "target") return shown === value;
+  return !/^[0-9a-z]{40,}$/.test(value) || isIdShown(value, shown);
 }
 
 /**
@@ -170,7 +207,7 @@ export function isShown(name, value, text) {
 export function compareClaims(facts, claims, prefix) {
   const [wrong, unproven] = [[], []];
   let proven = 0;
-  for (const [claim, value, text = ""] of claims) {
+  for (const [claim, value, text] of claims) {
     const name = normalName(claim, prefix);
     const fact = Object.hasOwn(facts, name) ? facts[name] : name.startsWith("received@") ? "0" : null;
     const called = inert(claim.split("@")[0], 40);
@@ -181,7 +218,7 @@ export function compareClaims(facts, claims, prefix) {
     proven += 1;
     if (normal(name, value, prefix) !== fact) {
       wrong.push(`it says ${called} ${show(name, value, prefix)}, and ${show(name, fact, prefix)} is proven`);
-    } else if (!isShown(name, value, text)) {
+    } else if (text !== undefined && !isShown(name, value, text)) {
       wrong.push(`it shows ${called} as “${inert(text.trim(), 80)}”, and ${show(name, fact, prefix)} is proven`);
     }
   }

@@ -25,6 +25,8 @@ export class Panel {
     this.trust = this.#part("div");
     this.liars = this.#part("ul", "light-liars");
     this.liars.setAttribute("role", "alert");
+    /** The URLs of those that are named in it. */
+    this.named = [];
     this.warnings = this.#part("ul", "light-warnings");
     const link = element(document, "a", "What is trusted, and which nodes are asked");
     link.href = "/settings";
@@ -70,6 +72,10 @@ export class Panel {
       );
       parts.push(element(this.document, "code", id || "none"));
     }
+    if (from === "address" && !saved) {
+      parts.push(say("This visit trusts the genesis id that the page's address named:"));
+      parts.push(element(this.document, "code", id));
+    }
     if (from === "address" && saved && saved !== id)
       parts.push(
         say(
@@ -94,6 +100,26 @@ export class Panel {
     list.hidden = !texts.length;
   }
 
+  /**
+   * Names the node that made this page where a figure on it is not what was proven, and nobody has named it yet.
+   * @param {string} origin
+   * @param {string[]} lies
+   */
+  page(origin, lies) {
+    if (!lies.length || this.named.some((node) => new URL(node).origin === origin)) return;
+    const item = element(this.document, "li", inert(`The node at ${origin}/ lies on this page: ${lies[0]}`, 600));
+    this.liars.append(item);
+    this.liars.hidden = false;
+  }
+
+  #liars(liars) {
+    this.named = liars.map(({ node }) => node);
+    this.#list(
+      this.liars,
+      liars.map((liar) => `The node at ${liar.node} lies: ${liar.claim}`),
+    );
+  }
+
   /** @param {import("./verifier.js").Report} report */
   report({ node, work, height, samples, time, liars, warnings }) {
     const how = samples ? `${samples} samples` : "every header";
@@ -101,20 +127,14 @@ export class Panel {
     this.status.textContent =
       `Proven here: block ${height}, ${approximate(work)} hashes of work, ${how}, ${age} old, ` +
       `by the node at ${inert(node, 100)}.`;
-    this.#list(
-      this.liars,
-      liars.map((liar) => `The node at ${liar.node} lies: ${liar.claim}`),
-    );
+    this.#liars(liars);
     this.#list(this.warnings, warnings);
   }
 
   /** @param {Error & {liars?: {node: string, claim: string}[]}} error */
   failure(error) {
     this.status.textContent = `Nothing is proven: ${inert(error.message, 600)}`;
-    this.#list(
-      this.liars,
-      (error.liars ?? []).map((liar) => `The node at ${liar.node} lies: ${liar.claim}`),
-    );
+    this.#liars(error.liars ?? []);
     this.#list(this.warnings, []);
   }
 }

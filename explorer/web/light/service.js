@@ -1,6 +1,7 @@
 // What a page asks of the light client: to open a network, and to check the figures that stand beside an id. Runs in
 // a worker; all that it takes and gives is plain data.
 
+import { anyAddress } from "./address.js";
 import { fromHex, toHex } from "./bytes.js";
 import { ProofError, failure } from "./errors.js";
 import { BODY_FACTS, accountFacts, bodyFacts, compareClaims, headerFacts, paymentFacts } from "./facts.js";
@@ -171,7 +172,9 @@ export class Service {
     const header = best.headerAt(height);
     if (!header) return failed(`this page is older than the last ${best.headers.length} blocks: load it again`);
     const work = best.work - best.workAbove(height);
-    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work);
+    const newer = best.height - height;
+    const notes = newer > 0 ? [`there ${newer === 1 ? "is 1 newer block" : `are ${newer} newer blocks`} by now`] : [];
+    return this.#compare({ ...headerFacts(header), work: `${work}` }, question, best.work, notes);
   }
 
   /** A page that shows a block above its own node's proven tip lies; where that node proves nothing, nobody knows. */
@@ -189,7 +192,9 @@ export class Service {
     if (!named && height !== null && height !== under.height) {
       return failed(`block ${height}, of which this page is, is too far from the tip to be proven: load it again`);
     }
-    return this.#compare(accountFacts(account), question, under.work, accountNotes({ at, buried, settled, account }));
+    const address = toHex(anyAddress(question.id, this.verifier.network.prefix));
+    const facts = { address, ...accountFacts(account, named ? height : under.height) };
+    return this.#compare(facts, question, under.work, accountNotes({ at, buried, settled, account }));
   }
 
   async #payment(question) {

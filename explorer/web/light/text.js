@@ -62,6 +62,9 @@ export function inert(text, most = 512) {
   return letters.length < text.length ? `${shown}…` : shown;
 }
 
+/** @param {string} text @returns {string} without what hides or reorders text, whether it stands there or is written out */
+export const plainText = (text) => text.replace(/\\u\{[0-9a-f]{1,6}\}/g, "").replace(HIDDEN, "");
+
 /**
  * A memo as text; null where it is no UTF-8.
  * @param {Uint8Array} bytes

@@ -77,6 +77,17 @@ test("lie: a page that shows another nonce than is proven", async () => {
   assert.equal(alone.state, "lied", alone.text);
 });
 
+test("lie: a page that shows an account of one block as that of another, or of another address", async () => {
+  const made = scene();
+  const question = accountQuestion(made, { height: `${made.chain.height}`, address: made.address });
+  assert.equal((await ask(made, {}, question)).alone.state, "proven");
+  const before = { height: 29, tip: toHex(made.chain.headers[29].id) };
+  const { alone } = await ask(made, {}, { ...question, page: before });
+  assert.equal(alone.text, "the node lied: it says height “30”, and “29” is proven");
+  const other = await ask(made, {}, accountQuestion(made, { address: toHex(key(9).address) }));
+  assert.equal(other.alone.state, "lied", other.alone.text);
+});
+
 test("lie: an account that is hidden behind its own leaf, doctored so that it spans the account", () =>
   caught(
     {

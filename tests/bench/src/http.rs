@@ -44,6 +44,17 @@ impl Connection {
 
     /// Sends a request and gives the body of the answer.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<&[u8]> {
+        let (head, whole) = self.exchange(request)?;
+        Ok(&self.buffer[head..whole])
+    }
+
+    /// Sends a request and gives the length of the answer, its head counted.
+    pub fn whole(&mut self, request: &[u8]) -> io::Result<usize> {
+        Ok(self.exchange(request)?.1)
+    }
+
+    /// Sends a request and reads the answer; where its body begins and ends.
+    fn exchange(&mut self, request: &[u8]) -> io::Result<(usize, usize)> {
         self.stream.write_all(request)?;
         let mut got = 0;
         let (head, length) = loop {
@@ -58,7 +69,7 @@ impl Connection {
         while got < head + length {
             got += self.more(got)?;
         }
-        Ok(&self.buffer[head..head + length])
+        Ok((head, head + length))
     }
 
     /// Reads what is there, after the first `got` bytes.

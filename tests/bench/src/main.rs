@@ -6,7 +6,8 @@
 //! [`http`]) → [`results`] keeps every single value as JSON → [`report`] writes `docs/performance.md` from that.
 //!
 //! # Map
-//! [`chains`] chains to measure on · [`shaper`] slow lines, as in the tests · [`node`] the program and its processes ·
+//! [`chains`] chains to measure on · [`shaper`] slow lines and [`browser`] a browser, as in
+//! the tests · [`node`] the program and its processes ·
 //! [`http`] a client that costs next to nothing, and load made with it · [`reference`] libsecp256k1, the yardstick ·
 //! [`results`] values, medians, the file they are kept in · [`parts`] what is measured · [`report`] the page
 //!
@@ -17,6 +18,9 @@
 
 #![expect(clippy::print_stdout, reason = "a program that tells its user what it found")]
 
+#[cfg_attr(not(test), expect(dead_code, reason = "tests need more of it"))]
+#[path = "../../src/browser.rs"]
+mod browser;
 mod chains;
 mod http;
 mod node;

@@ -2,6 +2,7 @@
 //! knows; a figure that could not be had leaves a note instead.
 
 mod blocks;
+mod browser;
 mod callers;
 mod explorer;
 mod flood;
@@ -118,9 +119,15 @@ pub const ALL: &[Part] = &[
     Part { name: "reads", what: "reads over JSON-RPC on 8 connections", takes: "2 min", measure: rpc::reads },
     Part {
         name: "explorer",
-        what: "pages of the explorer on 8 connections; the first page's bytes",
-        takes: "1 min",
+        what: "pages of the explorer on 8 connections, and blocks while visitors watch",
+        takes: "2 min",
         measure: explorer::explorer,
+    },
+    Part {
+        name: "browser",
+        what: "the explorer in a browser: first page, and proofs on a chain of 100 000 blocks",
+        takes: "2 min",
+        measure: browser::browser,
     },
     Part {
         name: "admission",

@@ -176,7 +176,15 @@ impl Chain {
     /// # Panics
     /// The chain is shorter.
     pub fn header(&self, height: u64) -> &Header {
-        &self.links[usize::try_from(height).expect("a height that fits")].block.header
+        &self.block(height).header
+    }
+
+    /// A block by its height.
+    ///
+    /// # Panics
+    /// The chain is shorter.
+    pub fn block(&self, height: u64) -> &Block {
+        &self.links[usize::try_from(height).expect("a height that fits")].block
     }
 
     /// The body of a block.

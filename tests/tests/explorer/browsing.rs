@@ -62,6 +62,8 @@ pub async fn lively() -> (Node, Vec<String>) {
         String::from("/network"),
         String::from("/settings"),
         String::from("/search?q=gold"),
+        String::from("/web/receipt.html"),
+        String::from("/web/pay.html"),
     ];
     (node, paths)
 }
@@ -220,8 +222,14 @@ async fn nothing_from_outside_runs_or_loads_anything() {
     let Some(mut browser) = Browser::start() else { return };
     let node = indexed(&[]).await;
     let nasty = node.submit(&pay_with_memo(&node, 0, 0, NASTY.as_bytes())).await;
+    // What is written out takes many times its length.
+    let hidden = node.submit(&pay_with_memo(&node, 2, 0, "\u{202e}".repeat(85).as_bytes())).await;
     node.generate(1, 9).await;
     let mut page = browser.open(PHONE);
+    for txid in [nasty, hidden] {
+        page.go(&format!("{}/tx/{txid}", node.url()));
+        page.until("it is proven all the same", "document.querySelector('output.proof').dataset.state === 'proven'");
+    }
     let evil =
         "%3Cscript%3Edocument.title=%22owned%22%3C/script%3E%3Cimg%20src=x%20onerror=document.title=%22owned%22%3E";
     for path in [

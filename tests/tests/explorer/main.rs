@@ -3,6 +3,8 @@
 mod accessibility;
 mod browsing;
 mod faucet;
+mod javascript;
+mod lies;
 mod limits;
 mod lists;
 mod pages;

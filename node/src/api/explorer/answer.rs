@@ -1,7 +1,9 @@
 //! Pages as answers of HTTP: their headers, and the last of them kept for a moment.
 
+use super::PageRequest;
 use crate::api::server::http::set;
 use cairn_common::cache::FifoCache;
+use cairn_explorer::assets::Asset;
 use cairn_ledger::hash::BlockId;
 use jsonrpsee::server::{HttpBody, HttpResponse};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -50,14 +52,22 @@ pub struct Page {
 #[derive(Debug)]
 enum Body {
     Written(String),
-    File(&'static [u8]),
+    File(&'static Asset),
 }
 
 impl Body {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Written(text) => text.as_bytes(),
-            Self::File(bytes) => bytes,
+            Self::File(asset) => asset.bytes,
+        }
+    }
+
+    /// The same as gzip, where it lies ready.
+    fn packed(&self) -> Option<&'static [u8]> {
+        match self {
+            Self::Written(_) => None,
+            Self::File(asset) => asset.packed,
         }
     }
 }
@@ -79,9 +89,9 @@ impl Page {
     }
 
     /// A file that pages load.
-    pub fn file(asset: &'static cairn_explorer::assets::Asset, is_named_by_hash: bool) -> Self {
+    pub fn file(asset: &'static Asset, is_named_by_hash: bool) -> Self {
         let caching = if is_named_by_hash { Caching::Forever } else { Caching::Revalidate };
-        let (body, etag) = (Body::File(asset.bytes), format!("\"{}\"", asset.hash));
+        let (body, etag) = (Body::File(asset), format!("\"{}\"", asset.hash));
         Self { status: 200, body, kind: asset.kind, caching, etag, fresh: Duration::ZERO, location: None }
     }
 
@@ -108,10 +118,16 @@ pub fn security(nodes: &[String]) -> String {
     )
 }
 
-/// The answer that a page is, or that it has not changed.
-pub fn response(page: &Page, known: Option<&str>, security: &str) -> HttpResponse {
+/// The answer that a page is, or that it has not changed; packed where that lies ready and whoever asks reads gzip.
+pub fn response(page: &Page, request: &PageRequest, security: &str) -> HttpResponse {
+    let known = request.known.as_deref();
     let is_known = page.status == 200 && known.is_some_and(|known| known.split(", ").any(|tag| tag == page.etag));
-    let (status, body) = if is_known { (304, Vec::new()) } else { (page.status, page.body.bytes().to_vec()) };
+    let packed = page.body.packed().filter(|_| request.reads_gzip && !is_known);
+    let (status, body) = match packed {
+        _ if is_known => (304, Vec::new()),
+        Some(packed) => (page.status, packed.to_vec()),
+        None => (page.status, page.body.bytes().to_vec()),
+    };
     let response = HttpResponse::<()>::builder().status(status).header("content-type", page.kind);
     let mut response = response.body(HttpBody::from(body)).expect("a number, a name and a value that are valid");
     for (name, value) in [
@@ -125,6 +141,10 @@ pub fn response(page: &Page, known: Option<&str>, security: &str) -> HttpRespons
         ("cross-origin-resource-policy", "same-origin"),
     ] {
         set(&mut response, name, value);
+    }
+    if packed.is_some() {
+        set(&mut response, "content-encoding", "gzip");
+        set(&mut response, "vary", "accept-encoding");
     }
     match page.status {
         429 | 503 => set(&mut response, "retry-after", "1"),
@@ -177,6 +197,7 @@ impl Kept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
 
     fn page(text: &str, fresh: Duration) -> Arc<Page> {
         Arc::new(Page::new(200, text.to_owned(), Caching::Never, fresh))
@@ -213,7 +234,26 @@ mod tests {
         let policy = security(&[String::from("http://127.0.0.1:1")]);
         assert!(policy.contains("connect-src 'self' http://127.0.0.1:1; worker-src"));
         let page = page("x", Duration::ZERO);
-        let ask = |known| response(&page, known, &policy).status().as_u16();
+        let ask = |known: Option<&str>| response(&page, &request(known, true), &policy).status().as_u16();
         assert_eq!((ask(Some(&*page.etag)), ask(Some("\"0\"")), ask(None)), (304, 200, 200));
+    }
+
+    fn request(known: Option<&str>, reads_gzip: bool) -> PageRequest {
+        PageRequest { path: String::from("/"), query: None, known: known.map(str::to_owned), reads_gzip }
+    }
+
+    #[tokio::test]
+    async fn a_file_that_lies_packed_is_sent_so_to_whoever_reads_gzip() {
+        let asset = cairn_explorer::assets::find("light.js").expect("the light client");
+        let page = Page::file(asset, true);
+        for reads_gzip in [true, false] {
+            let answer = response(&page, &request(None, reads_gzip), "");
+            assert_eq!(answer.headers().contains_key("content-encoding"), reads_gzip);
+            let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
+            let expected = asset.packed.filter(|_| reads_gzip).unwrap_or(asset.bytes);
+            assert!(bytes == expected, "gzip {reads_gzip}");
+        }
+        let known = response(&page, &request(Some(&page.etag), true), "");
+        assert!(known.status() == 304 && !known.headers().contains_key("content-encoding"));
     }
 }

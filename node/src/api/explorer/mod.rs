@@ -21,6 +21,7 @@ mod pages;
 mod recent;
 
 use super::access::Caller;
+use super::server::compression;
 use super::{context::Context, guard::CallPolicy, metrics::Metrics};
 use answer::{Caching, Kept, Page};
 use cairn_explorer::format::sentence;
@@ -70,6 +71,7 @@ pub struct PageRequest {
     query: Option<String>,
     /// The `ETag` of what the browser has.
     known: Option<String>,
+    reads_gzip: bool,
 }
 
 impl PageRequest {
@@ -80,6 +82,7 @@ impl PageRequest {
             path: request.uri().path().to_owned(),
             query: request.uri().query().map(str::to_owned),
             known: known.map(str::to_owned),
+            reads_gzip: compression::is_accepted(request),
         }
     }
 }
@@ -176,7 +179,7 @@ impl Explorer {
         };
         let outcome = if page.status < 400 { "ok" } else { "error" };
         self.metrics.called("page", outcome, started.elapsed());
-        answer::response(&page, request.known.as_deref(), &self.security)
+        answer::response(&page, &request, &self.security)
     }
 
     async fn answer(&self, path: &str, query: Option<&str>, caller: &Caller) -> Result<Arc<Page>, Problem> {

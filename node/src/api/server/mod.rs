@@ -1,6 +1,6 @@
 //! The server: connections, TLS, and the way of a request to the method or page it asks for.
 
-mod compression;
+pub mod compression;
 pub mod connections;
 pub mod http;
 pub mod slow_client;
