@@ -144,6 +144,9 @@ pub fn response(page: &Page, request: &PageRequest, security: &str) -> HttpRespo
     }
     if packed.is_some() {
         set(&mut response, "content-encoding", "gzip");
+    }
+    // Whoever keeps it for others is not to give one's to the other.
+    if page.body.packed().is_some() {
         set(&mut response, "vary", "accept-encoding");
     }
     match page.status {
@@ -249,6 +252,7 @@ mod tests {
         for reads_gzip in [true, false] {
             let answer = response(&page, &request(None, reads_gzip), "");
             assert_eq!(answer.headers().contains_key("content-encoding"), reads_gzip);
+            assert_eq!(answer.headers()["vary"], "accept-encoding");
             let bytes = answer.into_body().collect().await.expect("a body").to_bytes();
             let expected = asset.packed.filter(|_| reads_gzip).unwrap_or(asset.bytes);
             assert!(bytes == expected, "gzip {reads_gzip}");
