@@ -101,6 +101,15 @@ impl<'a> Forward<'a> {
         }
     }
 
+    /// The leaves at these indices, in the order of the second numbers. Run by run, each of which is read and hashed once.
+    fn leaves(&mut self, mut places: Vec<(u64, usize)>) -> Result<Vec<(u64, Leaf)>, Unhealed> {
+        places.sort_unstable();
+        let found = places.into_iter().map(|(index, place)| Ok((place, (index, self.leaf(index)?))));
+        let mut found: Vec<_> = found.collect::<Result<_, Unhealed>>()?;
+        found.sort_unstable_by_key(|(place, _)| *place);
+        Ok(found.into_iter().map(|(_, leaf)| leaf).collect())
+    }
+
     /// Executes the next block; what it changed.
     pub(super) fn step(&mut self) -> Result<(LinkedHeader, StateChange), Unhealed> {
         let height = self.height.next().ok_or(Unhealed::Failing)?;
@@ -109,17 +118,17 @@ impl<'a> Forward<'a> {
         let block = CheckedBlock::restore(self.healer.spec, header.clone(), body);
         let block = block.map_err(|_| Unhealed::Contradicted)?;
         let indices = self.healer.store.indices_of(block.touched())?;
-        let mut leaves = Vec::with_capacity(indices.len() + 1);
+        let mut places = Vec::with_capacity(indices.len());
         for (address, index) in block.touched().iter().zip(indices) {
             // One that came later has none yet.
             let index = index.filter(|index| *index < self.count);
-            let index = match (index, self.order) {
-                (Some(index), _) => index,
-                (None, Order::Exact) => self.index_below(address)?,
-                (None, Order::Reduced) => continue,
-            };
-            leaves.push((index, self.leaf(index)?));
+            match (index, self.order) {
+                (Some(index), _) => places.push((index, places.len())),
+                (None, Order::Exact) => places.push((self.index_below(address)?, places.len())),
+                (None, Order::Reduced) => {}
+            }
         }
+        let mut leaves = self.leaves(places)?;
         if self.order == Order::Reduced {
             reduce(&mut leaves);
         }
