@@ -100,7 +100,7 @@ pub const ALL: &[Part] = &[
     },
     Part {
         name: "budget",
-        what: "the disk of a node with a budget that fetches a chain of twice as much",
+        what: "the disk of a node with a budget that fetches a chain of more",
         takes: "2 min",
         measure: growth::budget,
     },

@@ -50,6 +50,7 @@ pub fn page(results: &Results) -> String {
         );
         measured.iter().for_each(|line| page.push_str(line));
     }
+    page.push_str(OPEN);
     let notes: Vec<(&str, &str)> = results.notes().collect();
     if !notes.is_empty() {
         page.push_str("\n## Not measured\n");
@@ -66,12 +67,31 @@ const HEAD: &str = "\
 
 Written by `scripts/bench/run.sh`; every value behind it is in `scripts/bench/results.json`. A figure is the median of its
 runs, with the least and the greatest in parentheses; ratios are of medians measured in turns in the same run, where the
-reference has no such note. Figures for Bitcoin Core 31 were measured once on a machine of the same kind, with payments of one
+reference has no such note. Parts are measured one by one, so groups may be of different days, and of different machines of the
+same kind; ratios never are. Figures for Bitcoin Core 31 were measured once on a machine of the same kind, with payments of one
 input, and are repeated here for comparison only.
 
 R is payments replayed per second, divided by cores times the single BIP340 verifications a core does in a second with
 libsecp256k1, the key parsed from its bytes. It says what a payment costs in the currency of the one thing nobody can leave out, so
 it survives a noisy or a slower machine. Replay is `cairn-node import`: every rule, from the bytes of a file to a state on disk.
+";
+
+/// What is not reached, and where it goes.
+const OPEN: &str = "
+## What is not reached, and why
+- **Disk under `storage.max_bytes`**, while a chain of full blocks is fetched as fast as can be: the disk goes above. A chain that
+  is shorter than a stretch of history (4 096 blocks) is all drawn stretch, and pruning frees nothing before stretches take more
+  than the last blocks; and the budget looks once a second, in which such a chain grows by 30 MiB and more.
+- **Memory under `memory.max_bytes` in synchronisation** with blocks full of new accounts: above. Bodies that wait for their turn
+  (32 MiB as bytes), payments that were checked (64 MiB) and blocks on their way through the checks (16 MiB) have limits of their
+  own, which do not shrink with it.
+- **One mebibyte fetched for a flipped byte** in the table of bodies: one block of that table's index names ten bodies, and each is
+  full here. A byte in a body itself costs that body.
+- **A hundred mebibytes before the tip of a million blocks**: headers are 190 bytes each, and all are fetched
+  ([why](decisions/snapshots-that-prove-themselves.md)).
+- **100 million accounts**: not measured. What does not fit in memory costs some 40 microseconds a bucket of 16 accounts, nearly all
+  of it RocksDB's (up to twelve sorted runs); a payment touches two.
+- **Paint**: what remains is Chromium's own start of a page with a module and a stylesheet; nothing waits for the node.
 ";
 
 fn write(page: &mut String, text: std::fmt::Arguments<'_>) {

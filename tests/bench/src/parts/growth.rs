@@ -12,7 +12,7 @@ use std::{fs, thread};
 
 /// So often a node's disk is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// A chain of twice its budget, and of a budget of two GiB with `--full`.
+/// A chain of more than its budget of a GiB, and of more than twice a budget of two GiB with `--full`.
 const ROUNDS: u64 = 30;
 const ROUNDS_FULL: u64 = 120;
 /// A chain of many blocks with next to nothing in them.
@@ -33,9 +33,9 @@ fn bytes_in(path: &Path) -> u64 {
     bytes.sum()
 }
 
-/// The disk of a node with a budget that fetches a chain of more than twice as much, as fast as it can.
+/// The disk of a node with a budget that fetches a chain of more than that, as fast as it can.
 pub fn budget(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    let (mib, rounds) = if bench.full { (2048, ROUNDS_FULL) } else { (512, ROUNDS) };
+    let (mib, rounds) = if bench.full { (2048, ROUNDS_FULL) } else { (1024, ROUNDS) };
     let files = chains::files(&bench.work, Plan { rounds, ..super::EVERYBODY_PAYS })?;
     let (data, fresh) = (Scratch::new(&bench.work, "archive")?, Scratch::new(&bench.work, "bounded")?);
     node::import(&files.network, data.path(), &files.base, None)?;
