@@ -128,14 +128,18 @@ impl Node {
                 Err(NodeError::Network(NetworkError::Listen { .. }))
                     if restarts > 0 && ended_at.elapsed() < LETS_GO_WITHIN =>
                 {
-                    tokio::time::sleep(RESTART_PAUSE).await;
+                    if signals.stop_within(RESTART_PAUSE).await {
+                        return Ok(());
+                    }
                     continue;
                 }
                 ended => return ended,
             };
             (restarts, ended_at) = (restarts + 1, Instant::now());
             // Whoever still reads holds it open.
-            tokio::time::sleep(RESTART_PAUSE).await;
+            if signals.stop_within(RESTART_PAUSE).await {
+                return Ok(());
+            }
             if is_left {
                 DataDir::open(&settings.data_dir)?.remove_chain()?;
             }
@@ -237,6 +241,11 @@ impl Signals {
         let pass =
             [signal(SignalKind::hangup())?, signal(SignalKind::user_defined1())?, signal(SignalKind::user_defined2())?];
         Ok(Self { stop, pass })
+    }
+
+    /// Waits so long; whether the node is to stop before that.
+    async fn stop_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, self.stop()).await.is_ok()
     }
 
     /// Returns when the node is to stop.
