@@ -1,6 +1,8 @@
 //! A protocol of the library that answers by itself, at a rate. What comes from a connection beyond it is not looked at, and
-//! the connection is closed; what comes from a host, a site or a group of hosts has a rate, too, which a new identity does
-//! not reset. (9 000 searches a second took a processor once; they are cheap to ask for.)
+//! the connection is closed. Nothing is given in advance: what a connection has not yet earned by its age is paid by its
+//! host, site and group of hosts, which have a rate, too, so that a new identity is no new start. Who has earned what it
+//! sends is not touched by what others at its address do. (9 000 searches a second took a processor once; they are cheap
+//! to ask for.)
 
 use crate::addrman::ip_groups;
 use crate::ids::PeerId;
@@ -16,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// Hosts may have several nodes: of what one peer may, a host may so many times as much.
 const NODES_PER_HOST: f64 = 2.0;
@@ -35,6 +38,8 @@ pub(crate) struct Rate {
 struct Meter {
     ip: Option<IpAddr>,
     limiter: RateLimiter,
+    /// What it has earned since it began; beyond it pays its host.
+    earned: RateLimiter,
     is_closed: bool,
 }
 
@@ -68,25 +73,32 @@ impl<B> Metered<B> {
         std::mem::take(&mut self.exceeded)
     }
 
-    fn begin(&mut self, connection: ConnectionId, remote: &Multiaddr) {
-        let limiter = RateLimiter::new(self.rate.per_second, self.rate.burst, clock::instant());
-        self.meters.insert(connection, Meter { ip: ip_groups::ip_of(remote), limiter, is_closed: false });
+    fn begin(&mut self, connection: ConnectionId, remote: &Multiaddr, now: Instant) {
+        let Rate { per_second, burst } = self.rate;
+        let limiter = RateLimiter::new(per_second, burst, now);
+        let mut earned = limiter;
+        earned.spend(burst, now);
+        self.meters.insert(connection, Meter { ip: ip_groups::ip_of(remote), limiter, earned, is_closed: false });
     }
 
     /// Whether what a connection has sent is to be looked at.
-    fn takes(&mut self, peer: PeerId, connection: ConnectionId) -> bool {
-        let now = clock::instant();
+    fn takes(&mut self, peer: PeerId, connection: ConnectionId, now: Instant) -> bool {
         let Some(meter) = self.meters.get_mut(&connection) else { return true };
         if meter.is_closed {
             return false;
         }
-        let is_within = meter.limiter.take(1.0, now).is_ok() && meter.ip.is_none_or(|ip| self.prefixes.take(ip, now));
+        let is_within = meter.limiter.take(1.0, now).is_ok();
+        let has_earned = is_within && meter.earned.take(1.0, now).is_ok();
+        if has_earned || is_within && meter.ip.is_none_or(|ip| self.prefixes.take(ip, now)) {
+            return true;
+        }
+        meter.is_closed = true;
+        self.closing.push_back((peer, connection));
+        // Whose host has nothing left is parted from, too; but who there has used it up is not known.
         if !is_within {
-            meter.is_closed = true;
-            self.closing.push_back((peer, connection));
             self.exceeded.push(peer);
         }
-        is_within
+        false
     }
 }
 
@@ -125,7 +137,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Metered<B> {
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let handler = self.inner.handle_established_inbound_connection(connection, peer, local, remote)?;
-        self.begin(connection, remote);
+        self.begin(connection, remote, clock::instant());
         Ok(handler)
     }
 
@@ -148,7 +160,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Metered<B> {
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         let handler = self.inner.handle_established_outbound_connection(connection, peer, remote, role, port)?;
-        self.begin(connection, remote);
+        self.begin(connection, remote, clock::instant());
         Ok(handler)
     }
 
@@ -164,7 +176,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Metered<B> {
     }
 
     fn on_connection_handler_event(&mut self, peer: PeerId, connection: ConnectionId, event: THandlerOutEvent<Self>) {
-        if self.takes(peer, connection) {
+        if self.takes(peer, connection, clock::instant()) {
             self.inner.on_connection_handler_event(peer, connection, event);
         }
     }
@@ -182,20 +194,46 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Metered<B> {
 mod tests {
     use super::*;
     use libp2p::swarm::dummy;
+    use std::time::Duration;
+
+    const HOST: &str = "/ip4/1.2.3.4/tcp/5";
+
+    fn metered() -> Metered<dummy::Behaviour> {
+        Metered::new(dummy::Behaviour, Rate { per_second: 1.0, burst: 10.0 })
+    }
+
+    fn join(metered: &mut Metered<dummy::Behaviour>, number: usize, address: &str, now: Instant) -> ConnectionId {
+        let connection = ConnectionId::new_unchecked(number);
+        metered.begin(connection, &address.parse().expect("an address"), now);
+        connection
+    }
+
+    /// How much is looked at of what a new connection sends without end.
+    fn flood(metered: &mut Metered<dummy::Behaviour>, number: usize, address: &str, now: Instant) -> usize {
+        let (peer, connection) = (PeerId::random(), join(metered, number, address, now));
+        (0..1_000).filter(|_| metered.takes(peer, connection, now)).count()
+    }
 
     #[test]
     fn who_sends_more_than_it_may_is_looked_at_no_more_and_a_new_identity_is_no_new_start() {
-        let mut metered = Metered::new(dummy::Behaviour, Rate { per_second: 1.0, burst: 10.0 });
-        let mut next = 0;
-        let mut flood = |metered: &mut Metered<dummy::Behaviour>, address: &str| {
-            next += 1;
-            let (peer, connection) = (PeerId::random(), ConnectionId::new_unchecked(next));
-            metered.begin(connection, &address.parse().expect("an address"));
-            (0..1_000).filter(|_| metered.takes(peer, connection)).count()
-        };
-        let host = "/ip4/1.2.3.4/tcp/5";
-        assert_eq!((flood(&mut metered, host), flood(&mut metered, host), flood(&mut metered, host)), (10, 10, 0));
-        assert_eq!(flood(&mut metered, "/ip4/1.3.3.4/tcp/5"), 10, "the control: somebody elsewhere");
-        assert_eq!((metered.take_exceeded().len(), metered.closing.len()), (4, 4), "each is closed once");
+        let (mut metered, now) = (metered(), Instant::now());
+        let taken = [1, 2, 3].map(|number| flood(&mut metered, number, HOST, now));
+        assert_eq!(taken, [10, 10, 0]);
+        assert_eq!(flood(&mut metered, 4, "/ip4/1.3.3.4/tcp/5", now), 10, "the control: somebody elsewhere");
+        assert_eq!(metered.closing.len(), 4, "each is closed once");
+        assert_eq!(metered.take_exceeded().len(), 3, "the third had sent no more than it might itself");
+    }
+
+    /// A flood from one address once parted a node from every peer behind that address, and blamed them.
+    #[test]
+    fn who_shares_an_address_with_a_flood_keeps_what_it_has_earned() {
+        let (mut metered, start) = (metered(), Instant::now());
+        let (peer, connection) = (PeerId::random(), join(&mut metered, 0, HOST, start));
+        let now = start + Duration::from_secs(5);
+        (1..9).for_each(|number| drop(flood(&mut metered, number, HOST, now)));
+        metered.take_exceeded();
+        assert!((0..5).all(|_| metered.takes(peer, connection, now)));
+        assert!(!metered.takes(peer, connection, now), "the control: beyond it pays the host, which has nothing left");
+        assert_eq!(metered.take_exceeded(), [], "and is not blamed");
     }
 }
