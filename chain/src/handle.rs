@@ -19,8 +19,8 @@ use cairn_ledger::{
     Header, Height, LinkedHeader, Transaction, TxError,
 };
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// The running writer.
@@ -301,6 +301,15 @@ impl ChainHandle {
     /// The node is stopping.
     pub async fn prune(&self, below: Height) -> Result<Height, Stopped> {
         self.ask(move |actor| actor.writer.healing(|writer| writer.prune(below))).await
+    }
+
+    /// Writes nothing until the database has merged what it is merging, at most so long. Meanwhile files are there twice, and
+    /// what is written makes more of them.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub async fn wait_for_compactions(&self, most: Duration) -> Result<(), Stopped> {
+        self.ask(move |actor| actor.writer.live.wait_for_compactions(most)).await
     }
 
     /// Gives up all stretches below the lowest body, and keeps none from now on: their room is needed. Whether there were

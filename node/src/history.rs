@@ -29,6 +29,8 @@ const NAME: &str = "history";
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Of the memory for the accounts of the node's own chain, a part of so many is the second one's, besides.
 const MEMORY_PART: u64 = 4;
+/// The same of the bytes for blocks.
+const BLOCKS_PART: usize = 2;
 /// For what its database has read, and written lately.
 const CACHE_BYTES: usize = 8 << 20;
 /// The most files that it has open.
@@ -152,6 +154,7 @@ async fn check(
     let options = DbOptions {
         cache_bytes: CACHE_BYTES,
         write_buffer_bytes: CACHE_BYTES,
+        block_bytes: parts.options.block_bytes / BLOCKS_PART,
         max_open_files: OPEN_FILES,
         address_index: false,
         account_bytes: parts.options.account_bytes.map(|bytes| bytes / MEMORY_PART),
@@ -192,7 +195,8 @@ async fn execute(
     told: &watch::Sender<Option<Height>>,
 ) -> Result<(), Ended> {
     let (switch, shutdown) = tasks::shutdown();
-    let rules = sync::Rules { is_own: false, ..parts.rules.clone() };
+    let rules =
+        sync::Rules { is_own: false, block_bytes: parts.rules.block_bytes / BLOCKS_PART, ..parts.rules.clone() };
     let events = parts.events.another().await;
     let (_, mut syncing) = sync::spawn(rules, history.clone(), parts.network.clone(), events, shutdown);
     tokio::select! {

@@ -321,7 +321,7 @@ async fn start_parts(
     tasks.adopt("others", switch.throw(), others::spawn(network.clone(), wanted, shutdown));
 
     let (switch, shutdown) = tasks::shutdown();
-    let rules = sync::Rules { spec: spec.clone(), local, is_own: true };
+    let rules = sync::Rules { spec: spec.clone(), local, block_bytes: storage.block_bytes, is_own: true };
     let (events, fork) = sync::fork(events);
     let (sync, task) = sync::spawn(rules.clone(), chain.clone(), network.clone(), events, shutdown);
     tasks.adopt("sync", switch.throw(), task);

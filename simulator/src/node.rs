@@ -4,7 +4,7 @@ use crate::adversary::{Adversary, Rewritten};
 use crate::fabric::{Fabric, Handle};
 use crate::mining::{self, Miner};
 use crate::observations::Observer;
-use cairn_chain::{ChainEvent, ChainHandle, SharedChecks, StoreError, store::MemoryDisk};
+use cairn_chain::{ChainEvent, ChainHandle, SharedChecks, StoreError, store::BLOCK_BYTES, store::MemoryDisk};
 use cairn_common::runtime;
 use cairn_common::tasks::{self, ShutdownSwitch};
 use cairn_ledger::chain_spec::ChainSpec;
@@ -109,7 +109,7 @@ pub fn start(
         Some(adversary) => cairn_network::spawn_over(parts, own, |rules| Rewritten::new(join(rules), adversary))?,
     };
     drop(runtime::spawn(observe(chain.subscribe(), chain.clone(), observer.clone())));
-    let rules = sync::Rules { spec: spec.clone(), local: false, is_own: true };
+    let rules = sync::Rules { spec: spec.clone(), local: false, block_bytes: BLOCK_BYTES, is_own: true };
     let (sync, _) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown());
     if let Some(miner) = miner {
         let task = mining::mine(chain.clone(), pool.clone(), network.clone(), miner, observer);

@@ -20,8 +20,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 const LOW_WORK_PER_ORIGIN: usize = 4_000;
 /// All headers in the tree, but for those that nothing may refuse. About 50 MB.
 const HEADERS: usize = 100_000;
-/// Bytes of bodies kept in memory.
-const BODY_BYTES: usize = 32 << 20;
 /// So many of those who brought a header after the first are remembered, each of 16 bytes: whoever is to take it away again by
 /// leaving has to have brought it first with as many others of its own.
 const ALSO: usize = 8;
@@ -85,7 +83,6 @@ struct Held {
 
 /// Linked headers off the followed chain. Whatever is not in the tree but has children there lies on the disk, with its
 /// body and all below it down to the followed chain: it was on that once, or was shed.
-#[derive(Default)]
 pub(crate) struct HeaderTree {
     entries: HashMap<BlockId, BlockEntry>,
     /// Every entry, after its parent: be that an entry itself or on the followed chain.
@@ -96,8 +93,10 @@ pub(crate) struct HeaderTree {
     ends: BTreeSet<(Work, BlockId)>,
     /// Headers by origin.
     held: HashMap<Origin, Held>,
-    /// Bytes of the bodies in memory.
+    /// Bytes of the bodies in memory, as they are encoded.
     body_bytes: usize,
+    /// The most of them.
+    max_body_bytes: usize,
     /// Those whose body is here, as are the bodies of all below them in the tree: what can be connected.
     complete: BTreeSet<(Work, BlockId)>,
     /// Blocks off the followed chain that are not in the tree, but on the disk with all below them, by the last bytes
@@ -118,6 +117,22 @@ pub struct Aside {
 }
 
 impl HeaderTree {
+    /// A tree that keeps so many bytes of bodies in memory.
+    pub(crate) fn new(max_body_bytes: usize) -> Self {
+        Self {
+            entries: HashMap::new(),
+            children: BTreeSet::new(),
+            roots: HashSet::new(),
+            ends: BTreeSet::new(),
+            held: HashMap::new(),
+            body_bytes: 0,
+            max_body_bytes,
+            complete: BTreeSet::new(),
+            on_disk: HashSet::new(),
+            invalid: InvalidBlocks::default(),
+        }
+    }
+
     /// How much it holds.
     pub(crate) fn aside(&self) -> Aside {
         let counted = self.held.values().map(|held| held.count).sum();
@@ -303,7 +318,7 @@ impl HeaderTree {
     /// header with more work than `tip`. If that is not enough, others are dropped, and can be fetched again.
     pub(crate) fn spill(&mut self, tip: Work) -> Vec<CheckedBlock> {
         let mut spilled = Vec::new();
-        if self.body_bytes <= BODY_BYTES {
+        if self.body_bytes <= self.max_body_bytes {
             return spilled;
         }
         let all = self.entries.values().map(|entry| (entry.key(), entry.header.header().parent, entry.is_pinned));
@@ -319,7 +334,7 @@ impl HeaderTree {
         }
         all.sort_by_key(|(_, id, ..)| !wanted.contains(id));
         for (_, id, ..) in all {
-            if self.body_bytes <= BODY_BYTES / 2 {
+            if self.body_bytes <= self.max_body_bytes / 2 {
                 break;
             }
             let Some(block) = self.take_checked(&id) else { continue };
@@ -541,6 +556,7 @@ fn body_bytes(block: &CheckedBlock) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::BLOCK_BYTES;
     use crate::verdict::PeerNumber;
     use cairn_ledger::testing::{arbitrary_hash, easy_network};
     use cairn_ledger::{Body, Header, LinkedHeader};
@@ -557,7 +573,7 @@ mod tests {
 
     #[test]
     fn low_work_header_spam_is_bounded_for_each_origin() {
-        let mut tree = HeaderTree::default();
+        let mut tree = HeaderTree::new(BLOCK_BYTES);
         let (spammer, honest) = (Origin::Peer(PeerNumber(1)), Origin::Peer(PeerNumber(2)));
         let tip = Work::from_u64(1000);
         let genesis = BlockId::ZERO;
@@ -576,7 +592,7 @@ mod tests {
     /// whoever the bodies came from had brought them, too: whoever named headers first and left had all of it fetched again.
     #[test]
     fn a_header_stays_while_one_who_brought_it_does() {
-        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(1000));
         let [first, second, third] = [1, 2, 3].map(|n| Origin::Peer(PeerNumber(n)));
         let (low, high, alone) = (header(1, 1, BlockId::ZERO, 1001), 2, header(3, 1, BlockId::ZERO, 1001));
         let high = header(high, 2, low.id(), 1002);
@@ -599,7 +615,7 @@ mod tests {
     /// Nobody gets more than a peer's share of cheap headers by having others bring them first, and leave.
     #[test]
     fn cheap_headers_of_those_who_are_gone_count_for_who_brought_them_too() {
-        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(1000));
         let heir = Origin::Peer(PeerNumber(0));
         for peer in 1..4 {
             for n in 0..LOW_WORK_PER_ORIGIN as u64 {
@@ -617,7 +633,7 @@ mod tests {
     /// found here included, for ever.
     #[test]
     fn a_tree_full_of_cheap_headers_refuses_nothing_that_has_more_work_than_the_tip() {
-        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(1000));
         let spammer = |n: u64| Origin::Peer(PeerNumber(n / LOW_WORK_PER_ORIGIN as u64));
         for n in 0..HEADERS as u64 {
             assert!(tree.insert(spammer(n), header(n, 1, BlockId::ZERO, 20), false, tip));
@@ -643,7 +659,7 @@ mod tests {
 
     #[test]
     fn a_presynced_branch_is_never_evicted() {
-        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(1000));
+        let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(1000));
         let peer = Origin::Peer(PeerNumber(1));
         let base = header(1, 1, BlockId::ZERO, 1);
         let end = header(2, 2, base.id(), 2);
@@ -670,7 +686,7 @@ mod tests {
 
     #[test]
     fn an_invalid_block_takes_its_descendants_along() {
-        let mut tree = HeaderTree::default();
+        let mut tree = HeaderTree::new(BLOCK_BYTES);
         let (root, tip) = (header(1, 1, BlockId::ZERO, 10), Work::ZERO);
         let child = header(2, 2, root.id(), 20);
         let grandchild = header(3, 3, child.id(), 30);
@@ -690,7 +706,7 @@ mod tests {
     /// brought them again, and the branch was not followed.
     #[test]
     fn all_of_a_better_branch_goes_to_the_disk() {
-        let (mut tree, tip) = (HeaderTree::default(), Work::from_u64(100));
+        let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(100));
         let low = header(1, 1, BlockId::ZERO, 50);
         let middle = header(2, 2, low.id(), 100);
         let top = header(3, 3, middle.id(), 150);
@@ -701,7 +717,7 @@ mod tests {
             assert!(tree.set_body(block));
         }
         assert!(tree.spill(tip).is_empty(), "the control: there is room");
-        tree.body_bytes += BODY_BYTES;
+        tree.body_bytes += tree.max_body_bytes;
         let spilled: Vec<BlockId> = tree.spill(tip).iter().map(|block| block.header().id()).collect();
         assert_eq!(spilled, [low.id(), middle.id(), top.id()]);
         assert_eq!(tree.best_complete(), Some((top.total_work(), top.id())));
@@ -710,7 +726,7 @@ mod tests {
 
     #[test]
     fn stale_branches_are_forgotten_and_live_ones_kept() {
-        let mut tree = HeaderTree::default();
+        let mut tree = HeaderTree::new(BLOCK_BYTES);
         let old = header(1, 5, BlockId::ZERO, 10);
         let base = header(2, 6, BlockId::ZERO, 10);
         let grown = header(3, 5_000, base.id(), 11);
@@ -724,7 +740,7 @@ mod tests {
 
     #[test]
     fn the_memory_of_the_invalid_is_bounded() {
-        let mut tree = HeaderTree::default();
+        let mut tree = HeaderTree::new(BLOCK_BYTES);
         let id = |n| BlockId::from_bytes(*arbitrary_hash(n).as_bytes());
         (0..INVALID as u64 + 10).for_each(|n| tree.remember_invalid(id(n)));
         assert_eq!(tree.invalid.0.len(), INVALID);

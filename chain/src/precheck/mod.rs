@@ -23,11 +23,12 @@ use checker::{Checker, Share};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Bytes of blocks, as they are encoded, between their arrival and the writer's turn: two of its runs, so that there is
-/// work for the other cores until it has connected one. Checked, they take about three times as much.
-const IN_FLIGHT_BYTES: usize = 16 << 20;
-/// What the smallest block takes of them, so that those let in leave half of the writer's mailbox to others.
-const LEAST_BYTES: usize = IN_FLIGHT_BYTES / (MAILBOX / 2);
+/// Of the bytes for blocks so much is between their arrival and the writer's turn: two of its runs, so that there is work for
+/// the other cores until it has connected one.
+const IN_FLIGHT_PART: usize = 2;
+/// So small a part of that is what a block takes of it at least, so that those let in leave half of the writer's mailbox to
+/// others.
+const LEAST_PART: usize = MAILBOX / 2;
 
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
@@ -35,15 +36,24 @@ pub(crate) struct Precheck {
     checker: Arc<Checker>,
     workers: Workers,
     rooms: Rooms,
+    /// What the smallest block takes of them.
+    least_bytes: usize,
     /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of keys.
     pool_checks: Arc<Semaphore>,
 }
 
 impl Precheck {
     /// Gives the workers what they need to work on blocks.
-    pub(crate) fn new(workers: Workers, spec: Arc<ChainSpec>, shared: Option<SharedChecks>) -> Self {
+    pub(crate) fn new(
+        workers: Workers,
+        spec: Arc<ChainSpec>,
+        shared: Option<SharedChecks>,
+        block_bytes: usize,
+    ) -> Self {
         let pool_checks = Arc::new(Semaphore::new(workers.count()));
-        Self { checker: Arc::new(Checker::new(spec, shared)), workers, rooms: Rooms::new(IN_FLIGHT_BYTES), pool_checks }
+        let in_flight = block_bytes / IN_FLIGHT_PART;
+        let (rooms, least_bytes) = (Rooms::new(in_flight), in_flight / LEAST_PART);
+        Self { checker: Arc::new(Checker::new(spec, shared, block_bytes)), workers, rooms, least_bytes, pool_checks }
     }
 
     /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the
@@ -56,7 +66,7 @@ impl Precheck {
         body: BlockBody,
         report: impl FnOnce(Result<(CheckedBlock, Room), BlockError>) -> M + Send + 'static,
     ) -> Result<oneshot::Receiver<Result<(), BlockError>>, Stopped> {
-        let room = self.rooms.enter(turn, body.size().max(LEAST_BYTES)).await;
+        let room = self.rooms.enter(turn, body.size().max(self.least_bytes)).await;
         // The place in the mailbox is taken before the work begins: a worker that waited for one could
         // wait for a writer that waits for a worker.
         let place = writer.reserve().await?;

@@ -14,9 +14,9 @@ use cairn_ledger::{Height, LinkedHeader};
 
 /// Headers in a batch.
 const HEADERS: usize = 4_096;
-/// Runs that are put in place at once: each time a file is added to three tables, and the accounts are in memory, 120 bytes
-/// for each.
-const RUNS: u64 = 64;
+/// What a run takes of the bytes for blocks while it is put in place: its accounts are in memory, 120 bytes for each. Each time
+/// a file is added to three tables, so as many go at once as fit.
+const RUN_BYTES: usize = RUN_LEAVES * 128;
 
 /// The accounts of a snapshot that is all here, on their way to their place.
 pub(crate) struct Install {
@@ -26,33 +26,35 @@ pub(crate) struct Install {
     header: Height,
     /// … and the next run to be put in place.
     run: u64,
+    /// Runs that are put in place at once.
+    at_once: u64,
 }
 
 impl Install {
     /// Begins to make the accounts of a snapshot those of the chain, which is at block 0.
-    pub(crate) fn begin(store: &ChainStore, pivot: LinkedHeader) -> Result<Self, StoreError> {
+    pub(crate) fn begin(store: &ChainStore, pivot: LinkedHeader, bytes: usize) -> Result<Self, StoreError> {
         let height = pivot.header().height;
         let record = store.snapshots()?.into_iter().find(|(known, _)| *known == height).map(|(_, record)| record);
         let record = record.ok_or_else(|| StoreError::missing::<LeavesByRun>(height.get()))?;
         let mut batch = store.batch(0);
         batch.put::<Meta>(&MetaKey::Restoring, &MetaRecord::Restoring(pivot.id()));
         batch.write(Durability::Synced)?;
-        Ok(Self::of(store, pivot, record))
+        Ok(Self::of(store, pivot, record, bytes))
     }
 
     /// Goes on with what a crash has interrupted, if it has.
-    pub(crate) fn take_up(store: &ChainStore) -> Result<Option<Self>, StoreError> {
+    pub(crate) fn take_up(store: &ChainStore, bytes: usize) -> Result<Option<Self>, StoreError> {
         let Some(block) = store.restoring()? else { return Ok(None) };
         tracing::warn!(target: "cairn::chain", %block, "going on to put the accounts of a snapshot in place");
         let known = store.snapshots()?.into_iter().find(|(_, record)| record.block == block);
         let (height, record) = known.ok_or_else(|| StoreError::missing::<Meta>("restoring"))?;
-        Ok(Some(Self::of(store, store.expect_restored_header(height)?, record)))
+        Ok(Some(Self::of(store, store.expect_restored_header(height)?, record, bytes)))
     }
 
-    fn of(store: &ChainStore, pivot: LinkedHeader, record: SnapshotRecord) -> Self {
+    fn of(store: &ChainStore, pivot: LinkedHeader, record: SnapshotRecord, bytes: usize) -> Self {
         // Before the chain has them: nobody is to take what is not here for damage.
         store.watch_lowest_body().raise(pivot.header().height.saturating_add(1));
-        Self { pivot, record, header: Height::new(1), run: 0 }
+        Self { pivot, record, header: Height::new(1), run: 0, at_once: (bytes / RUN_BYTES).max(1) as u64 }
     }
 
     /// Writes the next batch; whether that was the last.
@@ -71,7 +73,7 @@ impl Install {
 
     fn put_runs(&mut self, store: &ChainStore) -> Result<(), StoreError> {
         let (height, first) = (self.pivot.header().height, self.run);
-        let last = StateRun::runs(self.record.count).min(first + RUNS);
+        let last = StateRun::runs(self.record.count).min(first + self.at_once);
         let mut leaves = Vec::new();
         for number in first..last {
             let run = store.run_leaves(RunKey { height, number })?;

@@ -42,7 +42,7 @@ use tokio::sync::watch;
 /// Puts in order, before anything is read, what a crash or other settings have left of snapshots. None of it is worth
 /// more than itself: what cannot be read is removed.
 pub(crate) fn prepare(store: &ChainStore, options: DbOptions) -> Result<(), StoreError> {
-    if let Some(mut install) = Install::take_up(store)? {
+    if let Some(mut install) = Install::take_up(store, options.block_bytes)? {
         while !install.step(store)? {}
     }
     let is_fresh = store.id_at(Height::new(1))?.is_none();

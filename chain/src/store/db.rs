@@ -8,10 +8,13 @@ use super::rocks::{self, Rocks, RocksBatch};
 use super::schema;
 use super::stretches::StretchOptions;
 use cairn_ledger::codec::encode_onto;
-use std::{ops::Deref, path::Path, sync::Arc};
+use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 
 /// Blocks from one snapshot to the next, where a network's file says nothing else: a day of the main network.
 pub const SNAPSHOT_EVERY: u64 = 2_880;
+
+/// Bytes of blocks that wait for others, where memory is not scarce.
+pub const BLOCK_BYTES: usize = 32 << 20;
 
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,8 @@ pub struct DbOptions {
     pub cache_bytes: usize,
     /// For writes not yet in files, of all tables together.
     pub write_buffer_bytes: usize,
+    /// For blocks that wait for others, as they are encoded: checked, they take about three times as much.
+    pub block_bytes: usize,
     /// Open files.
     pub max_open_files: i32,
     /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
@@ -53,6 +58,7 @@ impl Default for DbOptions {
         Self {
             cache_bytes: 12 << 20,
             write_buffer_bytes: 16 << 20,
+            block_bytes: BLOCK_BYTES,
             max_open_files: 256,
             address_index: false,
             keep_blocks: None,
@@ -330,6 +336,17 @@ impl Db {
         match &self.0 {
             Backend::Rocks(rocks) => rocks.compact(T::NAME),
             Backend::Memory(_) => {}
+        }
+    }
+
+    /// Waits until nothing is merged in the background any more, at most so long: meanwhile files are there twice.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn wait_for_compactions(&self, most: Duration) -> Result<(), StoreError> {
+        match &self.0 {
+            Backend::Rocks(rocks) => rocks.wait_for_compactions(most),
+            Backend::Memory(_) => Ok(()),
         }
     }
 

@@ -14,7 +14,7 @@ use super::stretches::{MAX_STRETCHES, Stretch, StretchList, StretchOptions};
 use super::{Batch, ChainStore, Durability, StoreError};
 use cairn_ledger::{Body, Height, LinkedHeader, block::block_size};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// Of so many blocks up to the tip the bodies are always kept: no reorganisation goes deeper that is not an attack of
@@ -322,6 +322,14 @@ impl ChainStore {
     pub fn compact_indexes(&self) {
         self.db.compact::<LocationByTxid>();
         self.db.compact::<TouchByAccount>();
+    }
+
+    /// Waits until nothing is merged in the background any more, at most so long: meanwhile files are there twice.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn wait_for_compactions(&self, most: Duration) -> Result<(), StoreError> {
+        self.db.wait_for_compactions(most)
     }
 
     /// Refuses a height at which the body is gone.

@@ -10,7 +10,8 @@ use options::TableOptions;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBIteratorWithThreadMode, DBPinnableSlice, DBRecoveryMode,
     DBWithThreadMode, Direction, FlushOptions, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options,
-    ReadOptions, SnapshotWithThreadMode, SstFileWriter, WriteBatch, WriteOptions, checkpoint::Checkpoint,
+    ReadOptions, SnapshotWithThreadMode, SstFileWriter, WaitForCompactOptions, WriteBatch, WriteOptions,
+    checkpoint::Checkpoint,
 };
 use self_cell::self_cell;
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Tables come and go while others are read.
 type DB = DBWithThreadMode<MultiThreaded>;
@@ -405,6 +407,16 @@ impl Rocks {
     /// Writes a whole table anew.
     pub(super) fn compact(&self, table: &'static str) {
         self.db().compact_range_cf(&self.family(table), None::<&[u8]>, None::<&[u8]>);
+    }
+
+    /// Waits until nothing is merged any more, at most so long.
+    pub(super) fn wait_for_compactions(&self, most: Duration) -> Result<(), StoreError> {
+        let mut options = WaitForCompactOptions::default();
+        options.set_timeout(u64::try_from(most.as_micros()).unwrap_or(u64::MAX));
+        match self.db().wait_for_compact(&options) {
+            Err(error) if error.kind() != rocksdb::ErrorKind::TimedOut => Err(failed("compaction")(error)),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn write(&self, batch: WriteBatch, is_synced: bool) -> Result<(), StoreError> {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::audit::audit;
-use crate::store::{ChainStore, STRETCH_BLOCKS, StretchOptions};
+use crate::store::{BLOCK_BYTES, ChainStore, STRETCH_BLOCKS, StretchOptions};
 use crate::writer::{self, Views, Writer};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 
@@ -18,6 +18,7 @@ struct Bare {
 const OPTIONS: DbOptions = DbOptions {
     cache_bytes: 12 << 20,
     write_buffer_bytes: 16 << 20,
+    block_bytes: BLOCK_BYTES,
     max_open_files: 256,
     address_index: true,
     keep_blocks: None,

@@ -3,7 +3,7 @@
 use super::{BlockOutcome, HeaderOutcome};
 use super::{Branch, Fixture};
 use crate::snapshot::{Install, Restore, RestoreRefusal};
-use crate::store::{ChainStore, DbOptions, Durability, StoreError};
+use crate::store::{BLOCK_BYTES, ChainStore, DbOptions, Durability, StoreError};
 use cairn_ledger::accounts::StateRun;
 use cairn_ledger::testing::{self, key, pebbles};
 use cairn_ledger::{ChainSpec, Height, Timestamp};
@@ -354,7 +354,7 @@ async fn a_crash_while_accounts_are_put_in_place_is_taken_up_at_the_next_start()
         running.ended().await.expect("an orderly end");
         drop(chain);
         let store = ChainStore::open(directory.path(), &spec, restores()).expect("a store");
-        let mut install = Install::begin(&store, pivot.clone()).expect("the store works");
+        let mut install = Install::begin(&store, pivot.clone(), BLOCK_BYTES).expect("the store works");
         for _ in 0..steps {
             assert!(!install.step(&store).expect("the store works"));
         }

@@ -16,8 +16,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 /// Blocks connected and disconnected in one batch at most: what a power cut during a synchronisation may take back …
 const RUN: usize = 64;
-/// … and their bytes, of which the batch holds about three times as many in memory.
-const RUN_BYTES: usize = 8 << 20;
+/// … and the part of the bytes for blocks: the batch holds about three times as many in memory.
+const RUN_PART: usize = 4;
 /// A tip older than this many intervals is history: its batches need not reach the disk one by one.
 const RECENT_INTERVALS: u64 = 20;
 /// Stale branches are looked for once in so many blocks.
@@ -207,7 +207,7 @@ impl Writer {
 
     /// Bytes of blocks in a batch.
     fn max_run_bytes(&self) -> usize {
-        RUN_BYTES.min(self.state.max_plan_bytes())
+        (self.options.block_bytes / RUN_PART).min(self.state.max_plan_bytes())
     }
 
     /// A block whose body is here, from memory or from the disk.

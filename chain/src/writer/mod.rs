@@ -119,7 +119,7 @@ pub(crate) fn open(
     };
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
-        precheck: Precheck::new(workers.clone(), spec.clone(), shared),
+        precheck: Precheck::new(workers.clone(), spec.clone(), shared, options.block_bytes),
         workers,
         spec,
         live: store.clone(),
@@ -130,7 +130,7 @@ pub(crate) fn open(
         is_loading: true,
         state_history: StateHistory::default(),
         tip,
-        tree: HeaderTree::default(),
+        tree: HeaderTree::new(options.block_bytes),
         orphans: Orphans::default(),
         other_rules: OtherRules::default(),
         contexts: FifoCache::new(CONTEXTS),

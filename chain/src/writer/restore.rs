@@ -40,14 +40,14 @@ impl Writer {
         let Some(pivot) = restore.complete()?.filter(|_| self.can_restore()) else { return Ok(None) };
         // Readers are at block 0 until all is in its place.
         self.views.send_replace(Arc::new(self.live.frozen()));
-        Install::begin(&self.live, pivot).map(Some)
+        Install::begin(&self.live, pivot, self.options.block_bytes).map(Some)
     }
 
     /// All is in its place: the chain stands at the pivot.
     pub(crate) fn end_install(&mut self) -> Result<ChainEvent, StoreError> {
         (self.state, self.tip) = state::load(&self.live, &self.spec, &self.workers, self.options.account_bytes)?;
         self.views.send_replace(self.live.clone());
-        (self.tree, self.orphans) = (HeaderTree::default(), Orphans::default());
+        (self.tree, self.orphans) = (HeaderTree::new(self.options.block_bytes), Orphans::default());
         (self.contexts, self.near) = (FifoCache::new(super::CONTEXTS), (BlockId::ZERO, Work::ZERO));
         (self.is_loading, self.state_history) = (true, StateHistory::default());
         self.snapshots.hold_stored(&self.live)?;

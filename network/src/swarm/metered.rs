@@ -230,7 +230,8 @@ mod tests {
         let (mut metered, start) = (metered(), Instant::now());
         let (peer, connection) = (PeerId::random(), join(&mut metered, 0, HOST, start));
         let now = start + Duration::from_secs(5);
-        (1..9).for_each(|number| drop(flood(&mut metered, number, HOST, now)));
+        let taken: usize = (1..9).map(|number| flood(&mut metered, number, HOST, now)).sum();
+        assert_eq!(taken, 20, "all that the host has");
         metered.take_exceeded();
         assert!((0..5).all(|_| metered.takes(peer, connection, now)));
         assert!(!metered.takes(peer, connection, now), "the control: beyond it pays the host, which has nothing left");

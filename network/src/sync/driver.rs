@@ -27,6 +27,8 @@ pub struct Rules {
     pub spec: Arc<ChainSpec>,
     /// Whether it is local, so that a node may well be alone.
     pub local: bool,
+    /// Bytes of blocks that may wait for others.
+    pub block_bytes: usize,
     /// Whether it is the node's own chain, of which the operator is told; another one is checked aside.
     pub is_own: bool,
 }
@@ -62,7 +64,7 @@ async fn run(
         Err(failure) => failure.end(Some(Vec::new()))?,
     };
     let Some(peers) = peers else { return Ok(()) };
-    let machine = Machine::new((*chain.tip()).clone(), rules.local, clock::instant());
+    let machine = Machine::new((*chain.tip()).clone(), rules.local, rules.block_bytes, clock::instant());
     let genesis_id = rules.spec.genesis_id();
     let max_future_ms = rules.spec.params().max_future_ms;
     let hands = Hands { chain, network, genesis_id, max_future_ms };

@@ -99,6 +99,8 @@ pub(super) struct Machine {
     last_job: u64,
     /// What a body weighs, on average.
     mean_body: f64,
+    /// Bytes of blocks that may wait for others.
+    block_bytes: usize,
     /// Blocks in import, and the bytes they hold.
     importing: BTreeMap<BlockId, usize>,
     importing_bytes: usize,
@@ -145,8 +147,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// A machine above this tip; on a local network a node may well be alone.
-    pub(super) fn new(tip: Tip, may_be_alone: bool, now: Instant) -> Self {
+    /// A machine above this tip, with so many bytes of blocks that may wait; on a local network a node may well be alone.
+    pub(super) fn new(tip: Tip, may_be_alone: bool, block_bytes: usize, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
             now,
@@ -158,6 +160,7 @@ impl Machine {
             bodies: BTreeMap::new(),
             last_job: 0,
             mean_body: bodies::FIRST_BODY,
+            block_bytes,
             importing: BTreeMap::new(),
             importing_bytes: 0,
             was_caught_up: false,

@@ -6,7 +6,7 @@
 //! disk.
 
 use super::{ConfigError, value::Sourced};
-use cairn_chain::store::DbOptions;
+use cairn_chain::store::{BLOCK_BYTES, DbOptions};
 use cairn_mempool::PoolConfig;
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
@@ -34,6 +34,9 @@ pub struct Shares {
     cache: usize,
     /// What was written lately: a sixteenth, at most 256 MiB, beyond which it is no faster.
     write_buffer: usize,
+    /// Blocks that wait for others, as they are encoded: a thirty-second, as checked ones take three times as much, and more
+    /// are on their way.
+    blocks: usize,
     /// Transactions that wait: an eighth of the whole for them and what finds them, which takes as much again.
     pool: usize,
     /// In MiB: no new peers come in above seven eighths.
@@ -58,6 +61,7 @@ impl Memory {
         self.shares.map_or_else(DbOptions::default, |shares| DbOptions {
             cache_bytes: shares.cache,
             write_buffer_bytes: shares.write_buffer,
+            block_bytes: shares.blocks,
             ..DbOptions::default()
         })
     }
@@ -93,6 +97,7 @@ impl Shares {
         Self {
             cache: whole / 8,
             write_buffer: (whole / 16).min(256 << 20),
+            blocks: (whole / 32).min(BLOCK_BYTES),
             pool: whole / 16,
             no_new_peers_mib: (whole - whole / 8) >> 20,
         }

@@ -2,7 +2,7 @@
 //!
 //! # The path of a measurement
 //! a file system's room and the data's size ([`disk`](cairn_common::disk)) → near `storage.max_bytes` old blocks are pruned
-//! ([`DiskLimits::excess`]) → [`DiskLimits::judge`]: go on, or why to stop, before the disk is full and a batch could be torn
+//! ([`DiskLimits::excess`]), and the writer waits for what the database merges → [`DiskLimits::judge`]: go on, or why to stop, before the disk is full and a batch could be torn
 //! → [`Forecast`]: how fast the data grows, and when that ends → a [`Usage`] that `node_info` tells.
 //!
 //! # Invariants
@@ -15,15 +15,22 @@ use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, disk, runtime};
 use cairn_ledger::units::{Height, Timestamp};
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
-use tokio::{sync::watch, task::JoinHandle, time::MissedTickBehavior};
+use tokio::{sync::watch, task::JoinHandle};
 
 /// Between two samples that are kept.
 const SAMPLE_EVERY_MS: u64 = 600_000;
 /// Samples kept: a day.
 const SAMPLES: usize = 144;
-/// Old blocks are pruned once one of so many parts of the most that the data may take is left, until two are: a second's
-/// writing fits into one.
+/// Of so many parts of the most that the data may take …
 const PARTS: u64 = 8;
+/// … old blocks are pruned above so many …
+const PRUNED_ABOVE: u64 = 6;
+/// … until no more are taken than these. What others would like is fetched up to there.
+const PRUNED_TO: u64 = 5;
+/// Above so many nothing is written until what is merged has been merged: until then its files are there twice.
+const HELD_ABOVE: u64 = 7;
+/// How long that is waited for.
+const HELD_FOR: Duration = Duration::from_secs(5);
 /// A day, in milliseconds.
 const DAY_MS: u128 = 86_400_000;
 
@@ -110,8 +117,24 @@ impl DiskLimits {
 
     /// What has to be pruned, in bytes: near the most that the data may take, so much that it is well below.
     pub fn excess(&self, used: u64) -> Option<u64> {
-        let max = self.max_bytes?;
-        (used > max / PARTS * (PARTS - 1)).then(|| used - max / PARTS * (PARTS - 2))
+        let part = self.max_bytes? / PARTS;
+        (used > part * PRUNED_ABOVE).then(|| used - part * PRUNED_TO)
+    }
+
+    /// What may be taken before nothing is written for a while.
+    fn held_above(&self) -> u64 {
+        self.max_bytes.map_or(u64::MAX, |max| max / PARTS * HELD_ABOVE)
+    }
+
+    /// How long nobody need look, after the data has grown so much in such a time.
+    fn pause(&self, used: u64, grown: u64, took: Duration) -> Duration {
+        if grown == 0 {
+            return MEASURE_EVERY;
+        }
+        // A fraction of how long the rest would last.
+        let left = self.held_above().saturating_sub(used) / PARTS;
+        let lasts = took.as_secs_f64() * (left as f64 / grown as f64);
+        Duration::try_from_secs_f64(lasts).unwrap_or(MEASURE_EVERY).clamp(MEASURE_AFTER, MEASURE_EVERY)
     }
 
     /// Bytes that may still be taken.
@@ -160,8 +183,10 @@ impl Forecast {
 const NAME: &str = "budget";
 /// With less than so many times the reserve left, what the node can do without goes.
 const NEARLY_FULL: u64 = 4;
-/// Between two measurements: what a disk takes in meanwhile is less than the reserve.
+/// Between two measurements, at most: what a disk takes in meanwhile is less than the reserve.
 const MEASURE_EVERY: Duration = Duration::from_secs(1);
+/// At least.
+const MEASURE_AFTER: Duration = Duration::from_millis(100);
 
 /// What was measured last. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -183,7 +208,7 @@ impl BudgetHandle {
     /// Whether so many bytes more are far from what makes blocks be pruned, or ends the node.
     pub fn has_room_for(&self, bytes: u64) -> bool {
         let usage = self.usage();
-        let most = self.max_bytes.map_or(u64::MAX, |max| max / PARTS * (PARTS - 2));
+        let most = self.max_bytes.map_or(u64::MAX, |max| max / PARTS * PRUNED_TO);
         let reserve = self.reserve_bytes.saturating_mul(NEARLY_FULL);
         usage.used_bytes > 0
             && usage.used_bytes.saturating_add(bytes) <= most
@@ -244,6 +269,13 @@ async fn measure_aside(limits: &DiskLimits) -> Result<Measurement, TaskError> {
     measured.map_err(|error| TaskError::Panicked { name: NAME, reason: error.to_string() })
 }
 
+/// The same once what is merged has been merged. Nothing is written meanwhile.
+async fn measure_when_merged(limits: &DiskLimits, chain: &ChainHandle) -> Result<Measurement, TaskError> {
+    // Whoever stops does not wait.
+    let _ = chain.wait_for_compactions(HELD_FOR).await;
+    measure_aside(limits).await
+}
+
 /// Prunes old blocks until about so many bytes are free, as far as they take as many, and rewrites the indexes without them;
 /// whether there was anything to prune.
 async fn prune(chain: &ChainHandle, excess: u64) -> Result<bool, TaskError> {
@@ -253,7 +285,8 @@ async fn prune(chain: &ChainHandle, excess: u64) -> Result<bool, TaskError> {
     let (bytes, kept) =
         measured.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
     // Every block is taken to be as large as any other; what this errs by is pruned next.
-    let (lowest, all) = (kept.lowest(), (tip + 1).saturating_sub(kept.pruned()));
+    let (lowest, before) = (kept.lowest(), kept.pruned());
+    let all = (tip + 1).saturating_sub(before);
     let blocks = (tip + 1).saturating_sub(lowest.get());
     let share = u128::from(all) * u128::from(excess) / u128::from(bytes.max(1));
     let below = lowest.get().saturating_add(u64::try_from(share).unwrap_or(u64::MAX).min(blocks)).saturating_add(1);
@@ -266,7 +299,8 @@ async fn prune(chain: &ChainHandle, excess: u64) -> Result<bool, TaskError> {
     if gives_up {
         tracing::warn!(target: "cairn::node", "gave up the stretches of history below the last blocks for want of room");
     }
-    if left > lowest || gives_up {
+    // What only became a stretch freed nothing.
+    if chain.reader().kept().pruned() > before {
         let reader = chain.reader().clone();
         runtime::blocking(move || reader.compact_indexes()).await.map_err(|error| failed(error.to_string()))?;
     }
@@ -279,20 +313,29 @@ async fn run(
     sender: watch::Sender<Usage>,
     mut shutdown: Shutdown,
 ) -> Result<(), TaskError> {
-    let mut tick = tokio::time::interval(MEASURE_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut forecast, mut unmeasured) = (Forecast::default(), UnmeasuredLog::default());
+    let (mut looked, mut pause) = (None, Duration::ZERO);
     loop {
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
-            _ = tick.tick() => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let mut measured = measure_aside(&limits).await?;
+        let (before, at) =
+            looked.replace((measured.used, clock::instant())).unwrap_or((measured.used, clock::instant()));
+        pause = limits.pause(measured.used, measured.used.saturating_sub(before), at.elapsed());
+        if measured.used > limits.held_above() {
+            // What is merged is there twice, and is not what there is to prune.
+            measured = measure_when_merged(&limits, &chain).await?;
+        }
         // What is kept in stretches frees less than expected.
         while let Some(excess) = limits.excess(measured.used)
             && prune(&chain, excess).await?
         {
             measured = measure_aside(&limits).await?;
+        }
+        if limits.judge(&measured).is_err() {
+            measured = measure_when_merged(&limits, &chain).await?;
         }
         // What others would be given goes before this node does.
         if limits.judge(&measured).is_err() && chain.drop_snapshots().await == Ok(true) {
@@ -342,10 +385,22 @@ mod tests {
     }
 
     #[test]
-    fn near_its_budget_so_much_is_pruned_that_a_quarter_is_free() {
+    fn near_its_budget_so_much_is_pruned_that_three_eighths_are_free() {
         let bounded = limits(Some(800 * MIB));
-        assert_eq!((bounded.excess(700 * MIB), bounded.excess(701 * MIB)), (None, Some(101 * MIB)));
+        assert_eq!((bounded.excess(600 * MIB), bounded.excess(601 * MIB)), (None, Some(101 * MIB)));
         assert_eq!(limits(None).excess(u64::MAX), None);
+    }
+
+    /// A second was too long once: a chain that was fetched as fast as could be took more than it might in that time.
+    #[test]
+    fn the_faster_the_data_grows_the_sooner_it_is_looked_at_again() {
+        let (bounded, second) = (limits(Some(800 * MIB)), Duration::from_secs(1));
+        assert_eq!(bounded.pause(400 * MIB, 0, second), second);
+        assert_eq!(bounded.pause(400 * MIB, MIB, second), second, "an hour would do");
+        assert_eq!(bounded.pause(540 * MIB, 40 * MIB, second), second / 2, "160 MiB last four seconds");
+        assert_eq!(bounded.pause(790 * MIB, 40 * MIB, second), Duration::from_millis(100));
+        assert_eq!(bounded.pause(790 * MIB, 0, second), second, "the control: it does not grow");
+        assert_eq!(limits(None).pause(790 * MIB, 400 * MIB, second), second, "the control: nobody has to look");
     }
 
     #[test]
@@ -354,7 +409,7 @@ mod tests {
         let handle = |max_bytes| BudgetHandle { usage: usage.clone(), max_bytes, reserve_bytes: 128 * MIB };
         assert!(!handle(None).has_room_for(0), "nothing was measured yet");
         sender.send_replace(Usage { used_bytes: 500 * MIB, free_bytes: 1_000 * MIB, ..Usage::default() });
-        let (bounded, free) = (handle(Some(800 * MIB)), handle(None));
+        let (bounded, free) = (handle(Some(960 * MIB)), handle(None));
         assert_eq!((bounded.has_room_for(100 * MIB), bounded.has_room_for(101 * MIB)), (true, false));
         assert_eq!((free.has_room_for(488 * MIB), free.has_room_for(489 * MIB)), (true, false), "four reserves stay");
     }

@@ -315,7 +315,7 @@ fn assert_same(tree: &HeaderTree, model: &Model) -> Result<(), TestCaseError> {
 
 /// Has both take the same steps.
 fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let (mut tree, mut model) = (HeaderTree::default(), Model::default());
+    let (mut tree, mut model) = (HeaderTree::new(crate::store::BLOCK_BYTES), Model::default());
     for op in ops {
         step(&mut tree, &mut model, op)?;
         assert_same(&tree, &model)?;

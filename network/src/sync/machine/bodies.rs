@@ -19,11 +19,6 @@ pub(in crate::sync) const WINDOW: u64 = 2048;
 const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// The least number of blocks in the window.
 const LEAST_WINDOW: u64 = 64;
-/// Bytes in import and on the way, the latter as they are expected.
-pub(in crate::sync) const MAX_BYTES: usize = 64 << 20;
-/// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked
-/// waits decoded, in twice the memory.
-const MAX_IMPORTING: usize = 24 << 20;
 /// Requests on the way, but for those that were given up: whatever they are expected to bring, they cannot bring
 /// more than 4 MiB each. Peers that stall take no place from others.
 pub(in crate::sync) const MAX_JOBS: usize = 32;
@@ -89,7 +84,7 @@ impl Machine {
     /// nothing to ask for, or no room.
     fn ask_for_lowest(&mut self) -> bool {
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
-        let too_much = self.importing_bytes >= MAX_IMPORTING || self.bytes_on_the_way() >= MAX_BYTES;
+        let too_much = self.importing_bytes >= self.max_importing() || self.bytes_on_the_way() >= self.max_bytes();
         if waited_for >= MAX_JOBS || too_much {
             return false;
         }
@@ -120,6 +115,17 @@ impl Machine {
     /// How far above the lowest block that is not here bodies are fetched.
     fn window(&self) -> u64 {
         ((WINDOW_BYTES / self.mean_body.max(1.0)) as u64).clamp(LEAST_WINDOW, WINDOW)
+    }
+
+    /// Bytes in import and on the way, the latter as they are expected: twice what may wait for others.
+    pub(in crate::sync) fn max_bytes(&self) -> usize {
+        self.block_bytes * 2
+    }
+
+    /// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked
+    /// waits decoded, in twice the memory.
+    fn max_importing(&self) -> usize {
+        self.block_bytes / 4 * 3
     }
 
     /// Bytes in import, and those that are expected.

@@ -1,12 +1,12 @@
 //! A small world with its own clock: a model of the chain, and peers that
 //! are honest, slow, lying or gone, behind lines of any speed.
 
-use crate::sync::machine::bodies::{MAX_BYTES, MAX_JOBS};
+use crate::sync::machine::bodies::MAX_JOBS;
 use crate::sync::machine::{Machine, SyncAction, SyncEvent};
 use crate::sync::presync::{Presync, PresyncRules};
 use crate::wire::{Bodies, MAX_HEADERS, Message as _, StretchName};
 use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, sync::mailbox::SyncPhase, sync::sync_peers::JOBS_EACH};
-use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};
+use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip, store::BLOCK_BYTES};
 use cairn_ledger::block::{Body, HEADER_BYTES, Header, block_size};
 use cairn_ledger::error::{BlockError, ExecutionError};
 use cairn_ledger::fork_choice::{NEAR_BLOCKS, near_tip_work};
@@ -415,7 +415,7 @@ impl World {
 
     fn of(own: &[Header], is_local: bool) -> Self {
         let (chain, now) = (Chain::following(own), Instant::now());
-        let machine = Machine::new(chain.tip(), is_local, now);
+        let machine = Machine::new(chain.tip(), is_local, BLOCK_BYTES, now);
         let (peers, queue) = (BTreeMap::new(), BTreeMap::new());
         let mut world = Self { machine, chain, peers, queue, sequence: 0, now, start: now, log: Vec::new(), jobs: 0 };
         world.after(Duration::ZERO, SyncEvent::Tick);
@@ -449,7 +449,7 @@ impl World {
         self.chain.bodies.retain(|id| stored.contains(id));
         self.chain.forget_headers();
         self.chain.waiting.clear();
-        self.machine = Machine::new(self.chain.tip(), false, self.now);
+        self.machine = Machine::new(self.chain.tip(), false, BLOCK_BYTES, self.now);
         self.queue.clear();
         self.jobs = 0;
         self.after(Duration::ZERO, SyncEvent::Tick);
@@ -470,7 +470,7 @@ impl World {
             self.log.push(action.clone());
             self.act(action);
         }
-        let most = MAX_BYTES + Bodies::MAX_BYTES;
+        let most = self.machine.max_bytes() + Bodies::MAX_BYTES;
         assert!(self.machine.bytes_on_the_way() <= most, "{} bytes", self.machine.bytes_on_the_way());
         assert!(self.jobs <= MAX_JOBS + JOBS_EACH * self.peers.len(), "{} requests", self.jobs);
     }
