@@ -16,6 +16,8 @@ const AHEAD: usize = 8;
 const LOOKED_UP: usize = 32;
 /// Buckets that one reader reads at once where they lie together.
 const READ: usize = 64;
+/// Buckets that are on their way from the disk at once, about four kilobytes each: a block may need tens of thousands.
+const LOADED: usize = 2048;
 
 /// Where accounts come from that are not loaded, and who helps.
 #[derive(Clone, Copy)]
@@ -115,11 +117,23 @@ impl State {
     /// Forgets what was not used for the longest time, until no more is loaded than may be. The disk has to have what is
     /// here.
     pub(crate) fn forget_unused(&mut self) {
-        if self.accounts.loaded() <= self.max_loaded {
-            return;
+        if self.accounts.loaded() > self.max_loaded {
+            self.accounts.set_partial();
+            self.forget_above(self.max_loaded);
         }
-        self.accounts.set_partial();
-        while self.accounts.loaded() > self.max_loaded
+    }
+
+    /// The same, so that there is room for blocks that touch so many accounts, be it more than is left to imports: each may
+    /// bring a bucket of its own.
+    pub(crate) fn make_room(&mut self, touched: usize) {
+        if self.accounts.partial().is_some() {
+            let beyond = touched.saturating_sub(self.max_planned());
+            self.forget_above(self.max_loaded.saturating_sub(beyond));
+        }
+    }
+
+    fn forget_above(&mut self, most: usize) {
+        while self.accounts.loaded() > most
             && let Some(number) = self.accounts.unused()
         {
             self.accounts.unload(number);
@@ -129,8 +143,13 @@ impl State {
 
     /// How many bytes of blocks may be executed before something is written and may be forgotten.
     pub(crate) fn max_plan_bytes(&self) -> usize {
-        // A third of what may stay, the part left to imports; each output of a payment may bring a bucket of its own.
-        if self.accounts.partial().is_some() { (self.max_loaded / 3).saturating_mul(OUTPUT_BYTES) } else { usize::MAX }
+        // Each output of a payment may bring a bucket of its own.
+        if self.accounts.partial().is_some() { self.max_planned().saturating_mul(OUTPUT_BYTES) } else { usize::MAX }
+    }
+
+    /// Buckets that one import may load beyond what may stay: a third of that, the part left to imports.
+    fn max_planned(&self) -> usize {
+        self.max_loaded / 3
     }
 
     fn expect(&self, index: u64) -> Result<Leaf, StoreError> {
@@ -178,10 +197,12 @@ impl State {
         numbers.retain(|number| !self.accounts.is_loaded(*number));
         numbers.sort_unstable();
         numbers.dedup();
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let count = self.accounts.count();
+        numbers.chunks(LOADED).try_for_each(|numbers| self.load_buckets(source, numbers))
+    }
+
+    /// Loads some buckets that are not loaded, in their order.
+    fn load_buckets(&mut self, source: Source<'_>, numbers: &[u64]) -> Result<(), StoreError> {
+        let (bits, count) = (self.accounts.bits(), self.accounts.count());
         let runs = numbers.chunk_by(|before, number| before + 1 == *number).flat_map(|run| run.chunks(READ));
         let leaves = source.workers.read_each(&runs.collect::<Vec<_>>(), |run| {
             let (first, last) = (run.first().copied().unwrap_or(0), run.last().copied().unwrap_or(0));

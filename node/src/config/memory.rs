@@ -13,8 +13,8 @@ use cairn_mempool::PoolConfig;
 const LEAST: u64 = 256 << 20;
 /// With so much, the parts need no shares.
 const ENOUGH: u64 = 1 << 30;
-/// What has no share and does not grow with the chain: nine sixteenths of the whole, at most this.
-const FIXED: u64 = 144 << 20;
+/// What has no share and does not grow with the chain: five eighths of the whole, at most this.
+const FIXED: u64 = 160 << 20;
 
 /// What the process may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub struct Memory {
 pub struct Shares {
     /// What the database caches: an eighth.
     cache: usize,
-    /// What was written lately: a sixteenth, at most 256 MiB, beyond which it is no faster.
+    /// What was written lately: a thirty-second, at most 256 MiB, beyond which it is no faster. While it goes to the disk, as
+    /// much again is written.
     write_buffer: usize,
     /// Blocks that wait for others, as they are encoded: a thirty-second, as checked ones take three times as much, and more
     /// are on their way.
@@ -88,7 +89,7 @@ impl Memory {
     pub fn for_accounts(&self, storage: &DbOptions, pool: &PoolConfig) -> Option<u64> {
         let whole = self.max_bytes?;
         let whole = if self.is_given { whole } else { whole - whole / 8 };
-        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 16 * 9)))
+        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 8 * 5)))
     }
 }
 
@@ -96,7 +97,7 @@ impl Shares {
     fn of(whole: usize) -> Self {
         Self {
             cache: whole / 8,
-            write_buffer: (whole / 16).min(256 << 20),
+            write_buffer: (whole / 32).min(256 << 20),
             blocks: (whole / 32).min(BLOCK_BYTES),
             pool: whole / 16,
             no_new_peers_mib: (whole - whole / 8) >> 20,

@@ -613,7 +613,7 @@ mod tests {
     fn one_limit_of_memory_governs_every_part_that_has_one_and_the_parts_must_fit() {
         let load = |flags| Input { flags, ..Input::default() }.load();
         let half = load(vec![("memory.max_bytes", "512MiB")]).expect("half a GiB");
-        assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 32 << 20));
+        assert_eq!((half.storage.cache_bytes, half.storage.write_buffer_bytes), (64 << 20, 16 << 20));
         assert_eq!((half.mempool.max_bytes, half.network.max_memory_mib), (32 << 20, Some(448)));
         // What is set for a part wins, as long as it fits.
         let small = load(vec![("memory.max_bytes", "512MiB"), ("mempool.max_mib", "5")]).expect("it fits");
