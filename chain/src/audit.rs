@@ -1,10 +1,13 @@
 //! The store's invariants as code: a short look at every start, the whole on demand.
 
+use crate::heal::{HealedTables, Others, Wanted};
 use crate::store::schema::read_all;
 use crate::store::{ChainStore, DbOptions, MemoryDisk, StoreError};
-use crate::{index, state, workers::Workers};
+use crate::{index, state, workers::Workers, writer::heal};
 use cairn_ledger::{Address, Amount, Block, ChainSpec, Height, Transaction, merkle::txs_root};
 use std::path::Path;
+use std::sync::atomic::Ordering;
+use tokio::sync::mpsc;
 
 /// Tables that say nothing of the chain that others do not, but that a start reads, or that those who join are given.
 const ASIDE: [&str; 5] = ["roots_by_part", "snapshot_by_height", "leaves_by_run", "root_by_run", "restored_header"];
@@ -65,6 +68,33 @@ pub enum AuditError {
 /// The first that does not hold.
 pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditReport, AuditError> {
     audit(&ChainStore::open_read_only(path, spec, options)?, spec)
+}
+
+/// Opens a store that no node is using, mends what is damaged where it lies, by what is asked of others too, and checks every
+/// invariant; how many tables were mended.
+///
+/// # Errors
+/// What does not hold and cannot be mended.
+pub fn mend(
+    spec: &ChainSpec,
+    path: &Path,
+    options: DbOptions,
+    others: mpsc::Sender<Wanted>,
+) -> Result<(AuditReport, u64), AuditError> {
+    let store = ChainStore::open(path, spec, options)?;
+    let (asked, mut healed) = (Others::default(), HealedTables::default());
+    asked.set(others);
+    heal::search((&store, spec, options), (&asked, &mut healed))?;
+    loop {
+        match audit(&store, spec) {
+            Err(AuditError::Store(damage)) => heal::heal((&store, spec, options), (&asked, &mut healed), damage)?,
+            Err(broken) => return Err(broken),
+            Ok(report) => {
+                store.flush()?;
+                return Ok((report, healed.count().load(Ordering::Acquire)));
+            }
+        }
+    }
 }
 
 /// Checks every invariant of a store that is only in memory.

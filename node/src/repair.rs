@@ -1,22 +1,25 @@
-//! A damaged database made whole: what can be read is saved ([`replay::salvage`]), what cannot is asked of peers, and
-//! the two databases change places in one step.
+//! A damaged database made whole: mended where it lies ([`audit::mend`]) or, where that cannot be, built anew: what can be
+//! read is saved ([`replay::salvage`]), what cannot is asked of peers, and the two databases change places in one step.
 //!
 //! # Invariants
-//! 1. The damaged database is only read, and kept beside the new one: whoever repairs decides when it goes.
+//! 1. A database that is built anew is only read, and kept beside the new one: whoever repairs decides when it goes.
 //! 2. The new one takes its place whole, or not at all, whenever the power fails.
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
 use crate::{others, system::data_dir::DataDir};
+use cairn_chain::audit::{self, AuditReport};
 use cairn_chain::replay::{self, ReplayError, Replayed, Salvaged};
-use cairn_chain::{ChainHandle, Wanted, store::DbOptions};
+use cairn_chain::store::{DbOptions, MemoryDisk};
+use cairn_chain::{ChainHandle, SharedChecks, Wanted};
 use cairn_common::tasks;
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_mempool::PoolConfig;
 use cairn_network::{NetworkConfig, NetworkFiles, NetworkParts};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::future::{self, Future};
 use std::path::{Path, PathBuf};
-use std::{fs, future::Future, io, sync::Arc};
-use tokio::sync::mpsc;
+use std::{fs, io, sync::Arc, thread};
+use tokio::sync::{mpsc, oneshot};
 
 /// What a repair needs of the configuration.
 #[derive(Clone, Debug)]
@@ -47,7 +50,37 @@ pub enum RepairError {
     Refused { path: PathBuf, reason: io::Error },
 }
 
-/// Repairs the database of a stopped node, whose directory is held meanwhile.
+/// Mends the database of a stopped node where it lies, table by table, as a running node does; how many were mended, or what
+/// cannot be. The directory is held meanwhile.
+///
+/// # Errors
+/// Says what stood in the way of trying.
+pub async fn mend(
+    repair: Repair,
+    data_dir: &DataDir,
+    stop: impl Future<Output = ()>,
+) -> Result<Result<(AuditReport, u64), String>, RepairError> {
+    let Repair { spec, options, network } = repair;
+    let (sender, wanted) = mpsc::channel(1);
+    let (done, mended) = oneshot::channel();
+    let (rules, database) = (spec.clone(), data_dir.database());
+    // A thread that nobody waits for: whoever stops a repair leaves what a kill would.
+    thread::spawn(move || done.send(audit::mend(&rules, &database, options, sender)));
+    // Peers are asked by a node at block 0: what is mended is nobody's chain before it is whole.
+    let face = cairn_chain::spawn_in_memory(spec.clone(), MemoryDisk::default(), SharedChecks::default());
+    let (chain, _running) = face.map_err(ReplayError::from)?;
+    let answering = answer(spec, network, data_dir.network_files(), chain, wanted);
+    tokio::select! {
+        mended = mended => Ok(match mended {
+            Ok(mended) => mended.map_err(|error| error.to_string()),
+            Err(_) => Err(String::from("mending it panicked")),
+        }),
+        () = stop => Err(ReplayError::Interrupted.into()),
+        never = async { answering.await; future::pending().await } => never,
+    }
+}
+
+/// Builds the database of a stopped node anew from its blocks. Its directory is held meanwhile.
 ///
 /// # Errors
 /// Says what stood in the way; the damaged database is where it was then.

@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 ///
 /// # Errors
 /// The same, where that cannot be.
-pub(super) fn heal(
+pub(crate) fn heal(
     (store, spec, options): (&ChainStore, &ChainSpec, DbOptions),
     (others, healed): (&Others, &mut HealedTables),
     damage: StoreError,
@@ -46,7 +46,7 @@ pub(super) fn heal(
 ///
 /// # Errors
 /// A failing disk.
-pub(super) fn search(
+pub(crate) fn search(
     (store, spec, options): (&ChainStore, &ChainSpec, DbOptions),
     (others, healed): (&Others, &mut HealedTables),
 ) -> Result<(), StoreError> {

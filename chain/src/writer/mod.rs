@@ -10,7 +10,7 @@
 //! one batch · `heal` what the writer does about damage · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
 
 mod actor;
-mod heal;
+pub(crate) mod heal;
 mod import;
 mod link;
 mod long_reorg;

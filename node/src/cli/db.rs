@@ -47,12 +47,13 @@ pub(super) enum DbTask {
         #[arg(long, value_name = "BLOCKS", value_parser = blocks_to_keep)]
         keep: u64,
     },
-    /// Make a damaged one whole: rebuild it from its blocks, through every rule; damaged blocks are asked of peers
+    /// Make a damaged one whole: table by table or, where that cannot be, anew from its blocks, through every rule; what no
+    /// other table tells is asked of peers
     #[command(after_help = super::KEYS_HELP)]
     Repair {
         #[command(flatten)]
         run: super::RunArgs,
-        /// Even if nothing is wrong with it
+        /// Anew, even if nothing is wrong with it
         #[arg(long)]
         force: bool,
     },
@@ -148,6 +149,7 @@ fn mend(flags: &Flags, force: bool) -> Result<(), CliError> {
     telemetry::start_with_warnings_alone()?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     let database = data_dir.database();
+    let repair = Repair { spec: settings.spec.clone(), options: settings.storage, network: settings.network.clone() };
     if !force {
         let store = ChainStore::open_read_only(&database, &settings.spec, settings.storage);
         match store.map_err(audit::AuditError::from).and_then(|store| audit::audit(&store, &settings.spec)) {
@@ -156,12 +158,20 @@ fn mend(flags: &Flags, force: bool) -> Result<(), CliError> {
             }
             Err(damage) => eprintln!("{damage}"),
         }
+        match block_on(|stop| repair::mend(repair.clone(), &data_dir, stop))?? {
+            Ok((report, tables)) => {
+                return print(format_args!(
+                    "Mended in its place (tables written anew: {tables}): {} blocks hold together.",
+                    report.blocks
+                ));
+            }
+            Err(reason) => eprintln!("It cannot be mended in its place, and is built anew from its blocks: {reason}"),
+        }
     }
     room(&settings, &database)?;
     let mut progress = Progress::start("blocks");
     let total = tip_height(&settings, &database);
     let mut show = |done: &Replayed| progress.show(done.height.get(), total, String::new);
-    let repair = Repair { spec: settings.spec.clone(), options: settings.storage, network: settings.network.clone() };
     let done = block_on(|stop| repair::repair(repair, &data_dir, &mut show, stop))??;
     progress.end();
     let repair::Repaired { salvaged, broken } = done;
