@@ -13,7 +13,7 @@ use cairn_mempool::PoolConfig;
 const LEAST: u64 = 256 << 20;
 /// With so much, the parts need no shares.
 const ENOUGH: u64 = 1 << 30;
-/// What has no share and does not grow with the chain: five eighths of the whole, at most this.
+/// What has no share and does not grow with the chain: nine sixteenths of the whole, at most this.
 const FIXED: u64 = 160 << 20;
 
 /// What the process may hold.
@@ -89,7 +89,7 @@ impl Memory {
     pub fn for_accounts(&self, storage: &DbOptions, pool: &PoolConfig) -> Option<u64> {
         let whole = self.max_bytes?;
         let whole = if self.is_given { whole } else { whole - whole / 8 };
-        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 8 * 5)))
+        Some(whole.saturating_sub(parts(storage, pool)).saturating_sub(FIXED.min(whole / 16 * 9)))
     }
 }
 
@@ -124,7 +124,7 @@ mod tests {
             memory.for_accounts(&memory.database(), &memory.pool()).expect("it is known") >> 20
         };
         let left: Vec<u64> = [128, 256, 512, 1024, 8192].map(accounts).into();
-        assert_eq!(left, [9, 18, 144, 596, 6868]);
+        assert_eq!(left, [4, 8, 144, 580, 6852]);
         let memory = Memory::of(None, None).expect("nothing is given that could be refused");
         assert_eq!(memory.for_accounts(&memory.database(), &memory.pool()), None, "nobody says how much there is");
     }
