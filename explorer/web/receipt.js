@@ -984,7 +984,7 @@ function approximate(hashes) {
   const number = Number(hashes);
   if (number < 10_000) return String(Math.round(number));
   const [mantissa, exponent] = number.toExponential(1).split("e+");
-  return `${mantissa} × 10^${exponent}`;
+  return `${mantissa} × 10${exponent.replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])}`;
 }
 function showAge(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
