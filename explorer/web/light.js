@@ -2302,12 +2302,12 @@ class Verifier {
   async #askAll() {
     const done = [];
     const asked = this.nodes.filter((node) => !this.liars.has(node.url));
-    let timer;
+    const { patience = PATIENCE_MS } = this.environment;
+    const timers = [];
     let hurry;
     const late = new Promise((resolve) => {
-      hurry = () => {
-        timer ??= setTimeout(resolve, (this.environment.patience ?? PATIENCE_MS) / 3);
-      };
+      timers.push(setTimeout(resolve, 2 * patience));
+      hurry = () => timers.push(setTimeout(resolve, patience / 3));
     });
     const all = asked.map(async (node) => {
       const candidate = await this.#ask(node);
@@ -2315,7 +2315,7 @@ class Verifier {
       if (candidate.tip !== null) hurry();
     });
     await Promise.race([Promise.all(all), late]);
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
     const came = new Set(done.map((candidate) => candidate.url));
     asked.filter(({ url }) => !came.has(url)).forEach(({ url }) => this.silent.set(url, "it takes too long"));
     return asked.flatMap(({ url }) => done.filter((candidate) => candidate.url === url));
