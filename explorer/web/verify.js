@@ -95,6 +95,14 @@ function otherThing({ kind, id, claims }) {
   return got?.toLowerCase() === named.toLowerCase() ? "" : `this is the page of ${named}, and its proof is about another`;
 }
 
+/** Once the page is painted: until then a proof would keep its reader waiting. In the background nothing is painted. */
+function painted() {
+  return new Promise((resolve) => {
+    if (document.hidden) resolve();
+    else requestAnimationFrame(() => setTimeout(resolve));
+  });
+}
+
 /** What a verdict is about; as long as that stays the same it holds, whatever part of the page is made anew. */
 const keyOf = ({ kind, id, claims }) => JSON.stringify([kind, id, claims]);
 
@@ -110,7 +118,8 @@ async function each(items, work) {
 /** The light client on this page. */
 class Page {
   constructor() {
-    this.client = new LightClient();
+    /** It starts a worker: once the page is painted. */
+    this.client = null;
     this.panel = new Panel(document, () => this.start());
     this.open = null;
     this.asked = new WeakMap();
@@ -127,14 +136,16 @@ class Page {
 
   /** Begins, also anew after the settings have changed. */
   async start() {
-    const { hash } = window.location;
-    const [local, session] = [storageOf(window, "localStorage"), storageOf(window, "sessionStorage")];
-    const genesis = trustedGenesis({ hash, local, session, told: document.body.dataset.genesis ?? "" });
-    this.panel.genesis(genesis, document.body.dataset.genesis ?? "");
     this.asked = new WeakMap();
     this.proven.clear();
     this.waiting.clear();
     this.#await();
+    await painted();
+    this.client ??= new LightClient();
+    const { hash } = window.location;
+    const [local, session] = [storageOf(window, "localStorage"), storageOf(window, "sessionStorage")];
+    const genesis = trustedGenesis({ hash, local, session, told: document.body.dataset.genesis ?? "" });
+    this.panel.genesis(genesis, document.body.dataset.genesis ?? "");
     this.open = this.client.open(genesis.id, otherNodes(local, document.body.dataset.nodes));
     await this.#judge();
   }
