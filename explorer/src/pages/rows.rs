@@ -186,6 +186,13 @@ pub struct BodySummary {
     pub last: Vec<PaymentRow>,
 }
 
+impl BodySummary {
+    /// How many payments there are, for people.
+    pub(super) fn count(&self) -> String {
+        format::grouped(self.count)
+    }
+}
+
 impl BlockSummary {
     /// A block of which the header alone is known.
     pub fn new(header: &HeaderJson) -> Self {

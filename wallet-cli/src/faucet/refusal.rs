@@ -38,7 +38,7 @@ pub enum Refusal {
     #[error("too many requests from {prefix}; wait for a second, and try again")]
     TooFast { prefix: IpPrefix },
     /// No address.
-    #[error("{got} is no address of the network {chain}: {reason}. Copy yours from your wallet: `wallet address`")]
+    #[error("{got} is no address of the network {chain}: {reason}. Copy yours from your wallet")]
     BadAddress { got: String, chain: String, reason: String },
     /// A challenge that is over.
     #[error("this challenge is over, or never was: ask for a new one, and work on that")]
