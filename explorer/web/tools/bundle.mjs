@@ -1,6 +1,7 @@
 // Makes one classic script of some modules, without their comments: for pages that are files, from which browsers
 // load no modules, and for the worker, which so comes with one request. Each module becomes a function that gives
-// what it exports, in the order in which they need each other. Run it after a change of a module:
+// what it exports, in the order in which they need each other; lines lose their indents, which every visitor would be
+// sent. Run it after a change of a module:
 //
 //   node explorer/web/tools/bundle.mjs          writes light.js, receipt.js and pay.js
 //   node explorer/web/tools/bundle.mjs --check  fails where they are not what it would write
@@ -45,7 +46,10 @@ function wrap(href, text) {
     })
     .replace(EXPORT, "")
     .replace(COMMENT, "")
+    .replace(/^ +/gm, "")
     .trim();
+  if (body.split("\n").some((line) => line.split("`").length % 2 === 0))
+    throw new Error(`${href} has a text over several lines, which would lose its indents`);
   if (/^(import|export)\b/m.test(body))
     throw new Error(`${href} imports or exports in a form that is not known here`);
   return `const ${variable(href)} = (() => {\n${body}\nreturn { ${names.join(", ")} };\n})();\n`;

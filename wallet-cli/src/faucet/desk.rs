@@ -432,7 +432,7 @@ mod tests {
             thread::yield_now();
         }
         let (other, (told, seen)) = (Arc::clone(&desk), channel());
-        let id = first.id.to_string();
+        let id = first.id.0.to_string();
         thread::spawn(move || {
             let (left, open) = (other.status(T).left, other.open().len());
             let offered = other.offer(&claim.address, IP, T).is_ok() && other.judge(&claim, IP, T).is_ok();

@@ -3,9 +3,9 @@
 use super::answer::{Caching, Page};
 use super::{FRESH, Problem, Visit, written};
 use crate::{api::context::Context, api::context::millis, rpc_client};
-use cairn_chain::Reader;
+use cairn_chain::{Reader, store::StoreError};
 use cairn_explorer::pages::{Holders, NetworkPage, OtherNode};
-use cairn_ledger::units::Height;
+use cairn_ledger::{hash::BlockId, units::Height};
 use cairn_rpc::methods::{NetServer, NodeServer};
 use cairn_rpc::types::ProviderJson;
 use futures_util::future::join_all;
@@ -125,21 +125,22 @@ impl Visit<'_> {
 
     /// The same nodes, with whether their tips are on this node's chain.
     async fn placed(&self, mut others: Vec<OtherNode>) -> Result<Vec<OtherNode>, Problem> {
-        let tips =
-            others.iter().map(|other| other.info.as_ref().ok().map(|info| (Height::new(info.height), info.tip.0)));
-        let (tips, context): (Vec<_>, _) = (tips.collect(), self.explorer.context.clone());
-        let is_on_chain =
-            |reader: &Reader, (height, id)| Ok(reader.header_at(height)?.is_some_and(|found| found.id() == id));
+        let tip = |other: &OtherNode| other.info.as_ref().ok().map(|info| (Height::new(info.height), info.tip.0));
+        let tips: Vec<_> = others.iter().map(tip).collect();
+        let context = self.explorer.context.clone();
         let look = async move {
-            let placed = |reader: &Reader| {
-                tips.into_iter().map(|tip| tip.map_or(Ok(false), |tip| is_on_chain(reader, tip))).collect()
-            };
+            let placed = move |reader: &Reader| tips.into_iter().map(|tip| is_on_chain(reader, tip)).collect();
             Ok(context.read(placed).await?)
         };
         let placed: Vec<bool> = self.ask("chain_getHeader", look).await?;
         others.iter_mut().zip(placed).for_each(|(other, placed)| other.is_on_chain = placed);
         Ok(others)
     }
+}
+
+fn is_on_chain(reader: &Reader, tip: Option<(Height, BlockId)>) -> Result<bool, StoreError> {
+    let Some((height, id)) = tip else { return Ok(false) };
+    Ok(reader.header_at(height)?.is_some_and(|found| found.id() == id))
 }
 
 #[cfg(test)]

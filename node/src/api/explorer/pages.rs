@@ -343,3 +343,38 @@ fn show_body(body: &[u8], header: &Header, prefix: &AddressPrefix, page: u64) ->
         page,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::block::Body;
+    use cairn_ledger::testing::{easy_network, key, payment};
+
+    #[test]
+    fn a_page_has_its_payments_of_the_body_and_what_is_damaged_is_no_page() {
+        let spec = easy_network();
+        let all: Vec<Transaction> =
+            (0..120).map(|n| payment(&spec, &key(1), n, key(2).address(), 5 + n, 1_000)).collect();
+        let bytes = encode(&Body::new(all.clone()).expect("few"));
+        let header = Header::from_bytes(&[0; HEADER_BYTES]).expect("any bytes are a header");
+        let show = |bytes: &[u8], page| show_body(bytes, &header, &spec.params().prefix, page);
+        for (page, numbers) in [(1, 0..50), (2, 50..100), (3, 100..120)] {
+            let shown = show(&bytes, page).expect("a body").expect("a page");
+            let (ids, wanted) = (shown.payments.iter().map(|row| row.txid.full.clone()), &all[numbers]);
+            assert!(ids.eq(wanted.iter().map(|transaction| transaction.id().to_string())), "page {page}");
+            assert_eq!((shown.count, shown.fees.pebbles()), (120, 120_000));
+            assert_eq!(shown.size, (HEADER_BYTES + bytes.len()) as u64);
+            let amounts = shown.payments.iter().map(|row| row.amount.pebbles());
+            assert!(amounts.eq(wanted.iter().map(|transaction| transaction.body.total() - 1_000)));
+        }
+        for beyond in [4, u64::MAX] {
+            assert!(show(&bytes, beyond).expect("a body").is_none(), "there is no page {beyond}");
+        }
+        let empty = encode(&Body::new(Vec::new()).expect("none"));
+        assert!(show(&empty, 1).expect("a body").is_some_and(|page| page.payments.is_empty()), "a block without any");
+        assert!(show(&bytes[..bytes.len() - 1], 1).is_none(), "it is cut");
+        let mut damaged = bytes;
+        damaged[8 + 48] = 0xff;
+        assert!(show(&damaged, 3).is_none(), "the fee of the first is more than there can be");
+    }
+}
