@@ -401,7 +401,7 @@ test("pages have nothing inline, and a strict policy", () => {
     "light.js",
     "receipt.js",
     "pay.js",
-    ...["client", "panel", "settings", "text", "errors"].map((each) => `light/${each}.js`),
+    ...["verify_page", "client", "panel", "settings", "text", "errors"].map((each) => `light/${each}.js`),
   ];
   for (const name of scripts)
     assert.doesNotMatch(
