@@ -133,6 +133,7 @@ async fn the_keyboard_reaches_everything_and_is_seen_where_it_is() {
     let (node, _) = lively().await;
     let mut page = browser.open(DESK);
     page.go(&format!("{}/block/1", node.url()));
+    page.until("the last that can be reached is there", "document.querySelector('[data-light] button')");
     let reachable = page.eval("[...document.querySelectorAll('a[href], button, input, textarea, summary')].filter((e) => e.getClientRects().length && !e.hidden).length");
     let mut reached = 0;
     for place in 0..200 {
