@@ -242,7 +242,7 @@ fn another_node_is_behind_or_ahead_before_it_is_on_another_chain() {
     };
     let at = |height| move |info: &mut NodeInfo| (info.height, info.tip) = (height, Text(BlockId::from_bytes([7; 32])));
     assert_eq!(standing(&|_| {}, true), "good\">Same tip");
-    assert_eq!(standing(&at(2), true), "good\">Same chain, 3 blocks behind");
+    assert_eq!(standing(&at(2), true), "good\">3 blocks behind");
     assert_eq!(standing(&at(6), false), "\">1 block ahead");
     assert_eq!(standing(&at(5), false), "warn\">Another chain");
     let elsewhere = |info: &mut NodeInfo| info.genesis_id = Text(BlockId::from_bytes([8; 32]));

@@ -110,7 +110,7 @@ impl NetworkPage {
         match () {
             () if info.genesis_id != self.node.genesis_id => ("bad", String::from("Another network")),
             () if info.tip == self.node.tip => ("good", String::from("Same tip")),
-            () if other.is_on_chain => ("good", format!("Same chain, {} behind", blocks(own.saturating_sub(its)))),
+            () if other.is_on_chain => ("good", format!("{} behind", blocks(own.saturating_sub(its)))),
             () if its > own => ("", format!("{} ahead", blocks(its - own))),
             () => ("warn", String::from("Another chain")),
         }

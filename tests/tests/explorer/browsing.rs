@@ -134,7 +134,7 @@ async fn a_visitor_clicks_through_and_pages_back_through_an_address() {
         );
         let older = rows(&mut page);
         assert_eq!((newest.len(), older.len(), newest.is_disjoint(&older)), (25, 5, true));
-        page.eval("history.back()");
+        page.eval("void setTimeout(() => history.back())");
         page.until(
             "it is the first page again",
             "location.search === '' && document.querySelectorAll('#history tbody tr').length === 25 \
