@@ -183,13 +183,19 @@ function paymentIs(state) {
   refresh().then(() => { if (shown() !== state) setTimeout(refresh, 1200); });
 }
 
+// A reorganisation comes in several moves, and is told for some seconds whatever blocks follow.
+const REORGANISED_MS = 10000;
+const gone = { count: 0, until: 0 };
+
 function moved(move) {
   told = move.tip;
   const last = move.connected.at(-1);
   if (last) atHeight(last.height);
-  const gone = move.disconnected.length;
-  live.textContent = gone > 0
-    ? `The chain was reorganised: ${gone} ${gone === 1 ? 'block' : 'blocks'} left it. Block ${height}.`
+  if (performance.now() > gone.until) gone.count = 0;
+  gone.count += move.disconnected.length;
+  if (move.disconnected.length > 0) gone.until = performance.now() + REORGANISED_MS;
+  live.textContent = gone.count > 0
+    ? `The chain was reorganised: ${gone.count} ${gone.count === 1 ? 'block' : 'blocks'} left it. Block ${height}.`
     : `Block ${height}.`;
   if (!isFinal()) refresh();
 }
