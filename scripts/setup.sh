@@ -2,7 +2,8 @@
 # Checks what a build needs by using it, and installs what is missing.
 #
 # Usage: scripts/setup.sh                   installs what is missing
-#        scripts/setup.sh --browser         installs Chromium, too, which the tests of the explorer click through
+#        scripts/setup.sh --browser         installs Chromium, too, which the tests of the explorer click through, and
+#                                           fetches axe-core, with which they look for barriers
 #        scripts/setup.sh --check [ROOT]    says what is missing, and ends with 1 if anything is; installs nothing
 #                                           (ROOT: look for libclang below this folder, to test this script on)
 #
@@ -194,13 +195,45 @@ install() {
     fi
 }
 
+# ---- axe-core ------------------------------------------------------------------------------------------
+
+# It looks for what keeps people out of a page (MPL-2.0; used by tests alone). One file of its package in npm's registry,
+# of this version and no other; tests/tests/explorer/accessibility.rs reads it from there.
+AXE_VERSION=4.14.1
+AXE_SHA256=29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c
+
+axe_sum() {
+    local sum
+    sum="$(sha256sum "$1" 2>/dev/null)" || return 0
+    printf '%s' "${sum%% *}"
+}
+
+# Tests say where it is missing that they were skipped, so a machine that cannot fetch it is told and goes on.
+fetch_axe() {
+    local url="https://registry.npmjs.org/axe-core/-/axe-core-$AXE_VERSION.tgz" sum
+    local to="${CAIRN_AXE:-${XDG_CACHE_HOME:-$HOME/.cache}/cairn-tools/axe-core-$AXE_VERSION.min.js}"
+    [[ "$(axe_sum "$to")" != "$AXE_SHA256" ]] || return 0
+    if ! curl --proto '=https' --tlsv1.2 --retry 3 --max-time 120 -fsSL "$url" -o "$WORK/axe.tgz" ||
+        ! tar -xzOf "$WORK/axe.tgz" package/axe.min.js >"$WORK/axe.js"; then
+        say "axe-core could not be fetched from $url; without it the tests that look for barriers are skipped"
+        return 0
+    fi
+    sum="$(axe_sum "$WORK/axe.js")"
+    [[ "$sum" == "$AXE_SHA256" ]] || die "got an axe-core with SHA-256 $sum from $url, expected $AXE_SHA256"
+    mkdir -p "$(dirname "$to")"
+    mv "$WORK/axe.js" "$to"
+}
+
 # ---- the run -------------------------------------------------------------------------------------------
 
 check_rust
 # Twice at most: libclang can only be tried when there is a compiler.
 for round in 1 2 3; do
     mapfile -t lines < <(missing)
-    ((${#lines[@]} > 0)) || exit 0
+    if ((${#lines[@]} == 0)); then
+        ((!BROWSER)) || fetch_axe
+        exit 0
+    fi
     ((round < 3)) || say "This is still so after the installation; CC, CXX, LIBCLANG_PATH and PATH say what is used:"
     ((round != 1)) || say "A build needs more than this machine has:"
     for line in "${lines[@]}"; do say "  ${line#*|}"; done

@@ -24,10 +24,18 @@ pub fn crn(amount: Amount) -> String {
     rest.map_or(whole.clone(), |rest| format!("{whole}.{rest}"))
 }
 
+/// An id: 64 hex digits. `hex::encode` goes character by character.
+pub fn hex(bytes: &[u8; 32]) -> String {
+    let mut digits = [0; 64];
+    // Two digits for each byte.
+    let _ = hex::encode_to_slice(bytes, &mut digits);
+    String::from_utf8_lossy(&digits).into_owned()
+}
+
 /// The start and the end of an id or an address; all of it stands in the page, too.
 pub fn short(text: &str) -> String {
     match (text.get(..10), text.len().checked_sub(6).and_then(|from| text.get(from..))) {
-        (Some(start), Some(end)) if text.len() > 20 => format!("{start}…{end}"),
+        (Some(start), Some(end)) if text.len() > 20 => [start, "…", end].concat(),
         _ => text.to_owned(),
     }
 }
@@ -37,13 +45,11 @@ pub fn magnitude(number: f64) -> String {
     if !number.is_finite() || number < 10_000.0 {
         return format!("{number:.0}");
     }
-    let mut exponent = number.log10().floor() as i32;
-    let mut mantissa = format!("{:.1}", number / 10_f64.powi(exponent));
-    if mantissa == "10.0" {
-        (mantissa, exponent) = (String::from("1.0"), exponent + 1);
-    }
+    // Rust writes 8.1e12.
+    let text = format!("{number:.1e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let raise = |digit: char| "⁰¹²³⁴⁵⁶⁷⁸⁹".chars().nth(digit.to_digit(10)? as usize);
-    let raised: String = exponent.to_string().chars().filter_map(raise).collect();
+    let raised: String = exponent.chars().filter_map(raise).collect();
     format!("{mantissa} × 10{raised}")
 }
 

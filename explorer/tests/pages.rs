@@ -6,7 +6,8 @@ use cairn_explorer::pages::{
     AddressPage, BlockBody, BlockPage, BlockSummary, BlocksPage, BodySummary, ErrorPage, Found, History, Holders, Id,
     Money, NetworkPage, OtherNode, Overview, PaymentPage, PaymentRow, PoolPage, SettingsPage, write,
 };
-use cairn_ledger::units::Amount;
+use cairn_ledger::{hash::BlockId, units::Amount};
+use cairn_rpc::text::Text;
 use cairn_rpc::types::{BlockTransactions, HeaderJson, NodeInfo, TransactionInfo, TransactionJson};
 use std::{fs, path::Path};
 
@@ -187,8 +188,12 @@ fn addresses_the_pool_and_the_network_are_written() {
     }
     let mut network = NetworkPage {
         others: vec![
-            OtherNode { url: String::from("http://127.0.0.1:29761"), info: Ok(Box::new(node.clone())) },
-            OtherNode { url: String::from("http://127.0.0.1:29771"), info: Err(NASTY.to_owned()) },
+            OtherNode {
+                url: String::from("http://127.0.0.1:29761"),
+                info: Ok(Box::new(node.clone())),
+                is_on_chain: true,
+            },
+            OtherNode { url: String::from("http://127.0.0.1:29771"), info: Err(NASTY.to_owned()), is_on_chain: false },
         ],
         shell: shell(),
         node,
@@ -213,4 +218,33 @@ fn addresses_the_pool_and_the_network_are_written() {
     let html = write(&error).expect("it is written");
     keep("error", &html);
     is_inert("an error", &html);
+}
+
+#[test]
+fn another_node_is_behind_or_ahead_before_it_is_on_another_chain() {
+    let node: NodeInfo = answer("node_info");
+    let standing = |change: &dyn Fn(&mut NodeInfo), is_on_chain| {
+        let mut info = Box::new(node.clone());
+        change(&mut info);
+        let mut own = node.clone();
+        own.height = 5;
+        let page = NetworkPage {
+            others: vec![OtherNode { url: String::from("http://127.0.0.1:29761"), info: Ok(info), is_on_chain }],
+            shell: shell(),
+            node: own,
+            net: answer("net_info"),
+            peers: Vec::new(),
+            shows_addresses: false,
+            holders: Holders::Unknown,
+        };
+        let html = write(&page).expect("it is written");
+        html.split("<span class=\"pill ").nth(1).and_then(|rest| rest.split('<').next()).expect("a pill").to_owned()
+    };
+    let at = |height| move |info: &mut NodeInfo| (info.height, info.tip) = (height, Text(BlockId::from_bytes([7; 32])));
+    assert_eq!(standing(&|_| {}, true), "good\">Same tip");
+    assert_eq!(standing(&at(2), true), "good\">3 blocks behind");
+    assert_eq!(standing(&at(6), false), "\">1 block ahead");
+    assert_eq!(standing(&at(5), false), "warn\">Another chain");
+    let elsewhere = |info: &mut NodeInfo| info.genesis_id = Text(BlockId::from_bytes([8; 32]));
+    assert_eq!(standing(&elsewhere, false), "bad\">Another network");
 }

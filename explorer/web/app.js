@@ -9,7 +9,13 @@ let height = Number(page.height);
 
 // ---- times, copying, counts: on the page as it is, and on every part that is replaced ---------------------------------
 
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+// What writes moments takes a browser longer to make than all the rest of a page, so it is made when it is needed first.
+let writer = null;
+
+function moment(at) {
+  writer ??= new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+  return writer.format(at);
+}
 
 function ago(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -23,11 +29,17 @@ function showTimes(root) {
   for (const time of root.querySelectorAll('time[datetime]')) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
-    const text = 'ago' in time.dataset ? ago(Date.now() - at.getTime()) : moment.format(at);
+    const text = 'ago' in time.dataset ? ago(Date.now() - at.getTime()) : moment(at);
     if (time.textContent !== text) time.textContent = text;
-    if ('ago' in time.dataset) time.title = moment.format(at);
   }
 }
+
+// When exactly it was, for whoever points at how long ago.
+document.addEventListener('pointerover', (event) => {
+  const time = event.target.closest?.('time[data-ago]');
+  const at = new Date(time?.dateTime);
+  if (!Number.isNaN(at.getTime())) time.title = moment(at);
+});
 
 function showConfirmations(root) {
   for (const pill of root.querySelectorAll('[data-confirmations]')) {
@@ -45,7 +57,6 @@ function signature(part) {
 }
 
 function equip(root) {
-  showTimes(root);
   showConfirmations(root);
   for (const button of root.querySelectorAll('button[data-copy]')) {
     button.hidden = !navigator.clipboard;
@@ -67,6 +78,8 @@ document.addEventListener('click', async (event) => {
 
 for (const part of document.querySelectorAll('[data-live]')) part.original = signature(part);
 equip(document);
+// Once the page is painted. In the background nothing is, and nobody looks.
+requestAnimationFrame(() => setTimeout(() => showTimes(document)));
 setInterval(() => showTimes(document), 1000);
 
 // ---- replacing what changed ------------------------------------------------------------------------------------------
@@ -85,6 +98,7 @@ function replaceParts(fresh) {
     const open = [...old.querySelectorAll('details')].map((details) => details.open);
     [...made.querySelectorAll('details')].forEach((details, place) => { details.open = open[place] ?? false; });
     equip(made);
+    showTimes(made);
     const focused = old.contains(document.activeElement) ? focusPath(old, document.activeElement) : null;
     old.replaceWith(made);
     focusAgain(made, focused);
@@ -169,13 +183,19 @@ function paymentIs(state) {
   refresh().then(() => { if (shown() !== state) setTimeout(refresh, 1200); });
 }
 
+// A reorganisation comes in several moves, and is told for some seconds whatever blocks follow.
+const REORGANISED_MS = 10000;
+const gone = { count: 0, until: 0 };
+
 function moved(move) {
   told = move.tip;
   const last = move.connected.at(-1);
   if (last) atHeight(last.height);
-  const gone = move.disconnected.length;
-  live.textContent = gone > 0
-    ? `The chain was reorganised: ${gone} ${gone === 1 ? 'block' : 'blocks'} left it. Block ${height}.`
+  if (performance.now() > gone.until) gone.count = 0;
+  gone.count += move.disconnected.length;
+  if (move.disconnected.length > 0) gone.until = performance.now() + REORGANISED_MS;
+  live.textContent = gone.count > 0
+    ? `The chain was reorganised: ${gone.count} ${gone.count === 1 ? 'block' : 'blocks'} left it. Block ${height}.`
     : `Block ${height}.`;
   if (!isFinal()) refresh();
 }

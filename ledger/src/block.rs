@@ -2,7 +2,7 @@
 
 use crate::codec::{self, BoundedVec, Decode, Encode};
 use crate::hash::{BlockId, Hash, Tag, TxId, sha256};
-use crate::transaction::{MIN_TRANSACTION_BYTES, Transaction};
+use crate::transaction::{EncodedTransaction, MIN_TRANSACTION_BYTES, Transaction};
 use crate::units::{Height, Timestamp};
 use crate::{keys::Address, pow::CompactTarget};
 use alloc::vec::Vec;
@@ -100,6 +100,19 @@ impl Header {
 
 /// The transactions of a block, in order.
 pub type Body = BoundedVec<Transaction, MAX_BLOCK_TRANSACTIONS>;
+
+/// The transactions of an encoded [`Body`], not decoded; none where the bytes do not end with the last of them.
+pub fn encoded_transactions(body: &[u8]) -> Option<Vec<EncodedTransaction<'_>>> {
+    let (count, mut rest) = body.split_first_chunk()?;
+    let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
+    let mut found = Vec::with_capacity(count.min(rest.len() / MIN_TRANSACTION_BYTES));
+    while found.len() < count {
+        let (first, after) = Transaction::split_encoded(rest)?;
+        found.push(first);
+        rest = after;
+    }
+    rest.is_empty().then_some(found)
+}
 
 /// A header and its transactions: the encoded header, their count (u64), and they themselves.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]

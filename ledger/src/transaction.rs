@@ -19,6 +19,12 @@ pub const MIN_TRANSACTION_BYTES: usize = 185;
 /// Size of the largest transaction: 1 024 outputs, 256 bytes of memo.
 pub const MAX_TRANSACTION_BYTES: usize = MIN_TRANSACTION_BYTES + (MAX_OUTPUTS - 1) * OUTPUT_BYTES + MAX_MEMO_BYTES;
 
+/// Where the fee and the count of outputs are in the layout of [`TransactionBody`].
+const FEE_AT: usize = 41;
+const OUTPUTS_AT: usize = 65;
+/// Size of an encoded signature.
+const SIGNATURE_BYTES: usize = 64;
+
 /// One payment inside a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Output {
@@ -60,6 +66,19 @@ pub struct Transaction {
     pub body: TransactionBody,
     /// The sender's BIP340 signature over [`TransactionBody::sighash`].
     pub signature: Signature,
+}
+
+/// A transaction as it lies encoded among others, not decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodedTransaction<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What the miner earns.
+    pub fee: Amount,
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 impl TransactionBody {
@@ -146,6 +165,17 @@ impl Transaction {
     pub fn size(&self) -> usize {
         let outputs = self.body.outputs.len().saturating_mul(OUTPUT_BYTES);
         (MIN_TRANSACTION_BYTES - OUTPUT_BYTES).saturating_add(outputs).saturating_add(self.body.memo.len())
+    }
+
+    /// Splits the first transaction off encoded ones; none where the bytes end before it does. Only its length and its
+    /// fee are looked at: for lists of which a part is shown.
+    pub fn split_encoded(bytes: &[u8]) -> Option<(EncodedTransaction<'_>, &[u8])> {
+        let fee = read_u64(bytes, FEE_AT)?;
+        let outputs = usize::try_from(read_u64(bytes, OUTPUTS_AT)?).ok()?.checked_mul(OUTPUT_BYTES)?;
+        let memo_at = (OUTPUTS_AT + 8).checked_add(outputs)?;
+        let memo = usize::try_from(read_u64(bytes, memo_at)?).ok()?;
+        let (bytes, rest) = bytes.split_at_checked(memo_at.checked_add(8 + SIGNATURE_BYTES)?.checked_add(memo)?)?;
+        Some((EncodedTransaction { bytes, fee: Amount::from_pebbles(fee).ok()? }, rest))
     }
 
     /// Reads a transaction from its bytes.

@@ -70,6 +70,8 @@ impl Browser {
         // Nothing leaves the machine.
         command.arg("--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost");
         command.arg(format!("--user-data-dir={}", profile.path().display()));
+        // Its own page for new tabs would be made beside the first page that is looked at.
+        command.arg("about:blank");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a shell");
         let pipe = child.stdin.take().expect("it is piped");
         let mut answers = BufReader::new(child.stdout.take().expect("it is piped"));

@@ -8,11 +8,17 @@ use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// Longer than any request of a page.
 const MAX_BODY: usize = 1 << 20;
 /// What an endless answer is made of.
 const CHUNK: [u8; 4096] = [b' '; 4096];
+
+/// How an answer begins that pages of every origin may read.
+const HEAD: &str = "HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\n";
+/// Between two bytes of an answer that trickles: no answer is so short that it is over before a page gives up.
+const BETWEEN_BYTES: Duration = Duration::from_millis(500);
 
 /// A question of JSON-RPC.
 #[derive(Debug)]
@@ -50,6 +56,10 @@ pub enum Told {
     Endless,
     /// Nothing, on a connection that stays.
     Never,
+    /// The honest answer, a byte at a time, slower than anybody waits for.
+    Trickle,
+    /// The honest answer, and no end.
+    Unended,
 }
 
 /// A lie about an answer of JSON-RPC: gets the honest result.
@@ -238,20 +248,32 @@ impl Shared {
             Some(Told::Bytes(bytes)) => write(&mut stream, "200 OK", json, &String::from_utf8_lossy(&bytes)),
             Some(Told::Half) => {
                 let text = answer.to_string();
-                let head =
-                    format!("HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nContent-Length: {}", text.len());
                 let half = text.get(..text.len() / 2).unwrap_or_default();
-                stream.write_all(format!("{head}\r\n\r\n{half}").as_bytes())?;
+                write!(stream, "{HEAD}Content-Length: {}\r\n\r\n{half}", text.len())?;
                 stream.shutdown(Shutdown::Both)
             }
             Some(Told::Endless) => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nAccess-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n{")?;
+                write!(stream, "{HEAD}Connection: close\r\n\r\n{{")?;
                 while !self.stopped.load(Ordering::Relaxed) {
                     stream.write_all(&CHUNK)?;
                 }
                 Ok(())
             }
             Some(Told::Never) => {
+                lock(&self.silent).push(stream);
+                Ok(())
+            }
+            Some(Told::Trickle) => {
+                let text = answer.to_string();
+                write!(stream, "{HEAD}Content-Length: {}\r\n\r\n", text.len())?;
+                for byte in text.as_bytes() {
+                    stream.write_all(&[*byte])?;
+                    thread::sleep(BETWEEN_BYTES);
+                }
+                Ok(())
+            }
+            Some(Told::Unended) => {
+                write!(stream, "{HEAD}Connection: close\r\n\r\n{answer}")?;
                 lock(&self.silent).push(stream);
                 Ok(())
             }

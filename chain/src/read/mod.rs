@@ -177,6 +177,18 @@ impl Reader {
         self.mender.read(|| self.store().raw_block(header))
     }
 
+    /// Hands the encoded transactions of a stored block to `take`, undecoded; `None` when it was pruned.
+    ///
+    /// # Errors
+    /// A failing store.
+    pub fn with_encoded_body<R>(
+        &self,
+        header: &LinkedHeader,
+        take: impl Fn(&[u8]) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        self.mender.read(|| self.store().with_encoded_body(header, &take))
+    }
+
     /// The transactions of a stored block; `None` when it was pruned.
     ///
     /// # Errors

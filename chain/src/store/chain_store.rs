@@ -254,6 +254,18 @@ impl ChainStore {
         Ok(Some(StoredBlock { header, block }))
     }
 
+    /// Hands the encoded transactions of a stored block to `take`, undecoded; `None` when it was pruned.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn with_encoded_body<R>(
+        &self,
+        header: &LinkedHeader,
+        take: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        self.db.get_encoded::<BodyByBlock, _>(&header.into(), take)
+    }
+
     /// The canonical bytes of a stored block: what was written of its transactions is what they encode to, so
     /// nothing is decoded.
     ///
@@ -261,7 +273,7 @@ impl ChainStore {
     /// A failing or corrupt database.
     pub fn raw_block(&self, header: &LinkedHeader) -> Result<Option<Vec<u8>>, StoreError> {
         let mut bytes = cairn_ledger::codec::encode(header.header());
-        let found = self.db.get_encoded::<BodyByBlock, _>(&header.into(), |body| bytes.extend_from_slice(body))?;
+        let found = self.with_encoded_body(header, |body| bytes.extend_from_slice(body))?;
         Ok(found.map(|()| bytes))
     }
 

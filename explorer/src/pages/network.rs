@@ -36,6 +36,8 @@ pub struct OtherNode {
     pub url: String,
     /// What it said, or why it said nothing.
     pub info: Result<Box<NodeInfo>, String>,
+    /// Whether its tip is a block of this node's chain.
+    pub is_on_chain: bool,
 }
 
 /// Who keeps the whole history.
@@ -101,13 +103,17 @@ impl NetworkPage {
         format::grouped(*number)
     }
 
-    /// Whether a node has the same tip as this one.
-    fn agrees(&self, info: &NodeInfo) -> bool {
-        info.tip == self.node.tip
-    }
-
-    fn is_on_other_network(&self, info: &NodeInfo) -> bool {
-        info.genesis_id != self.node.genesis_id
+    /// Where another node stands beside this one, and how a page colours that. Blocks take a moment to get around.
+    fn standing(&self, other: &OtherNode, info: &NodeInfo) -> (&'static str, String) {
+        let (own, its) = (self.node.height, info.height);
+        let blocks = |count: u64| format!("{} {}", format::grouped(count), if count == 1 { "block" } else { "blocks" });
+        match () {
+            () if info.genesis_id != self.node.genesis_id => ("bad", String::from("Another network")),
+            () if info.tip == self.node.tip => ("good", String::from("Same tip")),
+            () if other.is_on_chain => ("good", format!("{} behind", blocks(own.saturating_sub(its)))),
+            () if its > own => ("", format!("{} ahead", blocks(its - own))),
+            () => ("warn", String::from("Another chain")),
+        }
     }
 
     /// What this node itself keeps.

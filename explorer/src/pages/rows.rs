@@ -1,6 +1,9 @@
 //! What several pages show: ids, amounts, moments, and lines of tables.
 
 use crate::format;
+use cairn_ledger::address::AddressPrefix;
+use cairn_ledger::hash::TxId;
+use cairn_ledger::transaction::Transaction;
 use cairn_ledger::units::Amount;
 use cairn_rpc::types::{HeaderJson, TransactionJson};
 
@@ -31,7 +34,7 @@ impl Id {
 
     fn at(folder: &str, id: impl ToString) -> Self {
         let full = id.to_string();
-        Self { href: format!("{folder}{full}"), full }
+        Self { href: [folder, &full].concat(), full }
     }
 
     /// Its start and its end.
@@ -122,6 +125,23 @@ impl PaymentRow {
         }
     }
 
+    /// One that lies in a block. The id is given: those of many together take a fraction of the time.
+    pub fn mined(transaction: &Transaction, txid: &TxId, prefix: &AddressPrefix) -> Self {
+        let body = &transaction.body;
+        let total = body.outputs.iter().fold(0_u64, |sum, output| sum.saturating_add(output.amount.pebbles()));
+        Self {
+            txid: Id::payment(format::hex(txid.as_bytes())),
+            from: Id::address(prefix.encode(&body.sender)),
+            to: body.outputs.first().map(|output| Id::address(prefix.encode(&output.to))),
+            more: body.outputs.len().saturating_sub(1),
+            amount: Money(Amount::from_pebbles(total).unwrap_or(Amount::MAX)),
+            fee: Money(body.fee),
+            height: None,
+            time: None,
+            size: transaction.size() as u64,
+        }
+    }
+
     /// The same, with where it is and since when.
     #[must_use]
     pub fn at(self, height: Option<u64>, time: u64) -> Self {
@@ -164,6 +184,13 @@ pub struct BodySummary {
     pub fee_rate: f64,
     /// The last of them, the last first.
     pub last: Vec<PaymentRow>,
+}
+
+impl BodySummary {
+    /// How many payments there are, for people.
+    pub(super) fn count(&self) -> String {
+        format::grouped(self.count)
+    }
 }
 
 impl BlockSummary {

@@ -12,7 +12,7 @@ export class LightClient {
   #broken = false;
 
   /** @param {() => Worker} [start] */
-  constructor(start = () => new Worker(new URL("../light.js", import.meta.url))) {
+  constructor(start = () => new Worker(new URL("/web/light.js", window.location))) {
     try {
       this.#worker = start();
     } catch {

@@ -23,8 +23,10 @@ export class Panel {
     this.status = this.#part("p");
     this.status.setAttribute("role", "status");
     this.trust = this.#part("div");
-    this.liars = this.#part("ul", "light-liars");
-    this.liars.setAttribute("role", "alert");
+    const alert = this.#part("div", "light-liars");
+    alert.setAttribute("role", "alert");
+    this.liars = element(document, "ul");
+    alert.append(this.liars);
     /** The URLs of those that are named in it. */
     this.named = [];
     this.warnings = this.#part("ul", "light-warnings");

@@ -21,12 +21,12 @@ export function readAmount(text) {
   return amount;
 }
 
-/** @param {bigint|number} hashes @returns {string} in short: `812`, `8.1 × 10^12` */
+/** @param {bigint|number} hashes @returns {string} in short: `812`, `8.1 × 10¹²` */
 export function approximate(hashes) {
   const number = Number(hashes);
   if (number < 10_000) return String(Math.round(number));
   const [mantissa, exponent] = number.toExponential(1).split("e+");
-  return `${mantissa} × 10^${exponent}`;
+  return `${mantissa} × 10${exponent.replace(/./g, (digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit])}`;
 }
 
 /** @param {number} ms @returns {string} in its largest whole unit */

@@ -94,16 +94,19 @@ export class Verifier {
     return this.report();
   }
 
-  /** Asks all nodes at once. Those that are at it some seconds after the first has proven its tip come too late. */
+  /**
+   * Asks all nodes at once. Those that are at it some seconds after the first has proven its tip come too late, and so
+   * do those that answer each question just in time and never come to an end.
+   */
   async #askAll() {
     const done = [];
     const asked = this.nodes.filter((node) => !this.liars.has(node.url));
-    let timer;
+    const { patience = PATIENCE_MS } = this.environment;
+    const timers = [];
     let hurry;
     const late = new Promise((resolve) => {
-      hurry = () => {
-        timer ??= setTimeout(resolve, (this.environment.patience ?? PATIENCE_MS) / 3);
-      };
+      timers.push(setTimeout(resolve, 2 * patience));
+      hurry = () => timers.push(setTimeout(resolve, patience / 3));
     });
     const all = asked.map(async (node) => {
       const candidate = await this.#ask(node);
@@ -111,7 +114,7 @@ export class Verifier {
       if (candidate.tip !== null) hurry();
     });
     await Promise.race([Promise.all(all), late]);
-    clearTimeout(timer);
+    timers.forEach(clearTimeout);
     const came = new Set(done.map((candidate) => candidate.url));
     asked.filter(({ url }) => !came.has(url)).forEach(({ url }) => this.silent.set(url, "it takes too long"));
     // In the order in which they were named, which decides between equals.

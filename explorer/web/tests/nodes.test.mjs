@@ -38,8 +38,25 @@ test("a clock that is the odd one out is named, and nobody is called a liar for 
   assert.match((await ahead.refresh()).warnings.join(), /clock is 60 s ahead of the nodes'/);
 });
 
+/** A blank every so many ms. */
+function trickle(ms) {
+  const pull = async (stream) => {
+    // It trickles on when all tests are over.
+    await new Promise((resolve) => setTimeout(resolve, ms).unref());
+    stream.enqueue(new Uint8Array([32]));
+  };
+  return new ReadableStream({ pull }, { highWaterMark: 0 });
+}
+
+/** A text, and no end. */
+function unended(text) {
+  const start = (stream) => stream.enqueue(new TextEncoder().encode(text));
+  return new ReadableStream({ start, pull: () => new Promise(() => {}) });
+}
+
 test("a node that does not answer is named, and is no liar", async () => {
   const made = scene();
+  made.honest = node(made.chain, made.now);
   const dead = {
     silent: () => new Promise(() => {}),
     "not there": null,
@@ -51,6 +68,11 @@ test("a node that does not answer is named, and is no liar", async () => {
     empty: () => new Response(null),
     odd: () => new Response("[]"),
     long: () => new Response("x".repeat(1 << 20)),
+    trickling: () => new Response(trickle(20)),
+    unended: (method, params) => {
+      const result = made.honest(method, params);
+      return new Response(unended(JSON.stringify({ jsonrpc: "2.0", id: 1, result })));
+    },
   };
   for (const [name, answer] of Object.entries(dead)) {
     const nodes = { [OWN]: node(made.chain, made.now), [`https://${name.replace(" ", "")}.example/`]: answer };
@@ -148,6 +170,23 @@ test("a node that is slow holds up nobody for long", async () => {
   const report = await verifierOf(made.network, nodes, { ...made, patience: 3000 }).refresh();
   assert.equal(report.node, OWN);
   assert.deepEqual(report.warnings, [`the node at ${OTHER} was of no help: it takes too long`]);
+});
+
+test("a node that answers each question just in time and never proves its tip is given up", async () => {
+  const made = scene();
+  const [patience, honest] = [600, node(made.chain, made.now)];
+  // Its tip has moved whenever a proof is asked for.
+  const late = (ms) => async (method, params) => {
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return method === "chain_getProof" ? { error: { code: 2001, message: "no such block" } } : honest(method, params);
+  };
+  const begun = performance.now();
+  const run = verifierOf(made.network, { [OWN]: late(0.7 * patience) }, { ...made, patience });
+  await assert.rejects(run.refresh(), /was of no help: it takes too long/);
+  assert.ok(performance.now() - begun < 3 * patience, "less than all of its answers take");
+  // The control: one that does the same and is quick is caught.
+  const quick = verifierOf(made.network, { [OWN]: late(0) }, { ...made, patience });
+  await assert.rejects(quick.refresh(), /lies: .* will not prove it/);
 });
 
 test("a payment that a reorganisation takes back in the middle of a question makes nobody a liar", async () => {

@@ -1,8 +1,9 @@
 // Makes one classic script of some modules, without their comments: for pages that are files, from which browsers
-// load no modules, and for the worker, which so comes with one request. Each module becomes a function that gives
-// what it exports, in the order in which they need each other. Run it after a change of a module:
+// load no modules, and for the worker and the page's side of it, which so come with one request each. Each module becomes a function that gives
+// what it exports, in the order in which they need each other; lines lose their indents, which every visitor would be
+// sent. Run it after a change of a module:
 //
-//   node explorer/web/tools/bundle.mjs          writes light.js, receipt.js and pay.js
+//   node explorer/web/tools/bundle.mjs          writes light.js, verify.js, receipt.js and pay.js
 //   node explorer/web/tools/bundle.mjs --check  fails where they are not what it would write
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const WEB = new URL("../", import.meta.url);
 export const BUNDLES = {
   "light.js": "light/worker.js",
+  "verify.js": "light/verify_page.js",
   "receipt.js": "light/receipt_page.js",
   "pay.js": "light/pay_page.js",
 };
@@ -45,7 +47,10 @@ function wrap(href, text) {
     })
     .replace(EXPORT, "")
     .replace(COMMENT, "")
+    .replace(/^ +/gm, "")
     .trim();
+  if (body.split("\n").some((line) => line.split("`").length % 2 === 0))
+    throw new Error(`${href} has a text over several lines, which would lose its indents`);
   if (/^(import|export)\b/m.test(body))
     throw new Error(`${href} imports or exports in a form that is not known here`);
   return `const ${variable(href)} = (() => {\n${body}\nreturn { ${names.join(", ")} };\n})();\n`;

@@ -1,7 +1,7 @@
 //! Each broken rule of a block, one mutation each.
 
 use crate::support::{Chain, address, nobody, resealed, to_outputs, with_body};
-use cairn_ledger::block::{Block, Body};
+use cairn_ledger::block::{Block, Body, encoded_transactions};
 use cairn_ledger::codec::{BoundedBytes, encode};
 use cairn_ledger::error::{BlockError, Fault, HeaderError, TxError};
 use cairn_ledger::testing::{MemoryState, arbitrary_hash, checked};
@@ -173,4 +173,26 @@ fn block_error_state_root() {
     let got = block.header.state_root;
     block.header = resealed(&block.header, |header| header.state_root = expected);
     assert_eq!(refused(&chain, block), (BlockError::StateRoot { got, expected }, Fault::Proven));
+}
+
+#[test]
+fn transactions_that_are_not_decoded_are_those_of_the_block_and_end_with_it() {
+    let chain = Chain::easy();
+    let memo = |body: &mut cairn_ledger::TransactionBody| {
+        body.memo = BoundedBytes::new(vec![7; MAX_MEMO_BYTES]).expect("the longest");
+        body.outputs = to_outputs(&[(nobody(1), 5), (nobody(2), 6)]);
+    };
+    let block =
+        chain.mine(vec![chain.pay(1, address(2), 10, 1), chain.signed(3, memo), chain.pay(2, nobody(1), 10, 9)]);
+    let bytes = encode(&block.body);
+    let found = encoded_transactions(&bytes).expect("a body");
+    let decoded = found.iter().map(|one| Transaction::from_bytes(one.bytes).expect("a transaction"));
+    assert!(decoded.eq(block.body.iter().cloned()));
+    assert!(found.iter().map(|one| one.fee).eq(block.body.iter().map(|transaction| transaction.body.fee)));
+    for end in 0..bytes.len() {
+        assert!(encoded_transactions(&bytes[..end]).is_none(), "cut at {end}");
+    }
+    assert!(encoded_transactions(&[&bytes[..], &[0]].concat()).is_none(), "more than its transactions");
+    let none = chain.mine(vec![]);
+    assert_eq!(encoded_transactions(&encode(&none.body)), Some(Vec::new()));
 }

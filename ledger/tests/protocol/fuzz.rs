@@ -4,7 +4,7 @@ use crate::support::{Chain, address, nobody};
 use crate::{layouts, support};
 use cairn_fuzz::Target;
 use cairn_ledger::accounts::AccountProof;
-use cairn_ledger::block::{Block, HEADER_BYTES, Header};
+use cairn_ledger::block::{Block, HEADER_BYTES, Header, encoded_transactions};
 use cairn_ledger::codec::{self, BoundedBytes};
 use cairn_ledger::light::{
     BareHeader, LightProof, LightRequest, MinedAt, Receipt, SAMPLES, TAIL, TransactionProof, VerifiedTip,
@@ -59,7 +59,11 @@ fn ledger_block() {
             let bare = codec::encode(&BareHeader::from(&header));
             assert_eq!(BareHeader::from_bytes(&bare), Ok(BareHeader::from(&header)));
         }
+        let undecoded = bytes.get(HEADER_BYTES..).and_then(encoded_transactions);
         let Ok(decoded) = Block::from_bytes(bytes) else { return false };
+        let whole = |transaction: &Transaction| (codec::encode(transaction), transaction.body.fee);
+        let found = undecoded.expect("it decodes").into_iter().map(|one| (one.bytes.to_vec(), one.fee));
+        assert!(decoded.body.iter().map(whole).eq(found), "what is not decoded is the same");
         assert_eq!(codec::encode(&decoded), bytes, "one value, one encoding");
         assert_eq!(layouts::block(&decoded), bytes, "the layout of docs/protocol.md");
         assert_eq!(decoded.size(), bytes.len());

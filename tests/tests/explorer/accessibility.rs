@@ -3,6 +3,9 @@
 use crate::browsing::lively;
 use cairn_tests::browser::{Browser, DESK, PHONE, Page, Screen};
 use serde_json::{Value, json};
+use std::env;
+use std::fs;
+use std::path::PathBuf;
 
 /// Roles that need a name.
 const NAMED: &[&str] =
@@ -45,6 +48,33 @@ pub const FAINT: &str = r"(() => {
   return found.sort((x, y) => x[0] - y[0]).slice(0, 3);
 })()";
 
+/// axe-core's name in the folder into which `scripts/setup.sh --browser` fetches it.
+const AXE: &str = "cairn-tools/axe-core-4.14.1.min.js";
+/// What it finds: the rule, and the elements that break it.
+const BARRIERS: &str = "axe.run(document, { resultTypes: ['violations'] }).then(({ violations, passes }) => [ \
+    violations.map(({ id, help, nodes }) => [id, help, nodes.map(({ html, failureSummary }) => [html.slice(0, 200), failureSummary])]), \
+    passes.length])";
+
+/// The program of axe-core; none, with a word to whoever reads the test's output, where it was not fetched.
+pub fn axe() -> Option<String> {
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default();
+    let path = env::var_os("CAIRN_AXE").map_or_else(|| cache.join(AXE), PathBuf::from);
+    let program = fs::read_to_string(&path).ok();
+    if program.is_none() {
+        eprintln!("skipped: there is no axe-core at {}; scripts/setup.sh --browser fetches it", path.display());
+    }
+    program
+}
+
+/// What axe-core finds wrong with the page.
+pub fn barriers(page: &mut Page<'_>, axe: &str) -> Value {
+    page.eval(&format!("{axe}; 0"));
+    let found = page.eval(BARRIERS);
+    assert!(found[1].as_u64().is_some_and(|passed| passed > 5), "the control: its rules were looked at: {found}");
+    found[0].clone()
+}
+
 fn text<'a>(node: &'a Value, part: &str) -> &'a str {
     node[part]["value"].as_str().unwrap_or_default()
 }
@@ -81,11 +111,29 @@ async fn every_page_has_names_order_and_contrast_in_both_palettes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn axe_core_finds_no_barrier_on_any_page_in_either_palette() {
+    let (Some(axe), Some(mut browser)) = (axe(), Browser::start()) else { return };
+    let (node, paths) = lively().await;
+    for screen in [PHONE, Screen { dark: true, ..DESK }] {
+        let mut page = browser.open(screen);
+        for path in &paths {
+            page.go(&format!("{}{path}", node.url()));
+            page.eval("document.querySelectorAll('details').forEach((details) => { details.open = true; })");
+            assert_eq!(barriers(&mut page, &axe), json!([]), "{path}, dark {}", screen.dark);
+        }
+        // The control: a barrier is found.
+        page.eval("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"/web/icon.svg\">')");
+        assert_eq!(barriers(&mut page, &axe)[0][0], "image-alt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keyboard_reaches_everything_and_is_seen_where_it_is() {
     let Some(mut browser) = Browser::start() else { return };
     let (node, _) = lively().await;
     let mut page = browser.open(DESK);
     page.go(&format!("{}/block/1", node.url()));
+    page.until("the last that can be reached is there", "document.querySelector('[data-light] button')");
     let reachable = page.eval("[...document.querySelectorAll('a[href], button, input, textarea, summary')].filter((e) => e.getClientRects().length && !e.hidden).length");
     let mut reached = 0;
     for place in 0..200 {

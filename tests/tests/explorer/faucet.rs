@@ -1,6 +1,6 @@
 //! The faucet as a visitor has it who comes from the explorer: in a real browser, with real work and a real payment.
 
-use crate::accessibility::{CONTRAST, FAINT, STRUCTURE, nameless};
+use crate::accessibility::{CONTRAST, FAINT, STRUCTURE, axe, barriers, nameless};
 use crate::browsing::{CUT, OVERLAPS};
 use crate::{indexed, pay, payment};
 use cairn_ledger::testing::key;
@@ -35,6 +35,9 @@ fn check(page: &mut Page<'_>, what: &str) {
     assert_eq!(nameless(page), Vec::<String>::new(), "{what}");
     let faint = page.eval(FAINT);
     assert!(faint[0][0].as_f64().is_some_and(|ratio| ratio >= CONTRAST), "{what}: {faint}");
+    if let Some(axe) = axe() {
+        assert_eq!(barriers(page, &axe), json!([]), "{what}");
+    }
 }
 
 /// Waits until the faucet can pay.

@@ -221,7 +221,8 @@ async fn nodes_of_a_local_network_stand_side_by_side() {
     let cluster = Cluster::start(2).await;
     cluster[0].generate(3, 9).await;
     cluster.agree().await;
-    let others = format!("--explorer.nodes={},http://127.0.0.1:1", cluster[1].url());
+    let lone = Node::start(cluster.network(), "lone", &[]).await;
+    let others = format!("--explorer.nodes={},{},http://127.0.0.1:1", cluster[1].url(), lone.url());
     let node =
         Node::start(cluster.network(), "beside", &[&others, "--network.peers", &cluster[0].address().await]).await;
     node.has_peers(1).await;
@@ -231,9 +232,10 @@ async fn nodes_of_a_local_network_stand_side_by_side() {
     .await;
     let html = page(&node, "/network");
     assert!(html.contains(&cluster[1].url()) && html.contains("Same tip"), "{html}");
+    assert!(html.contains("3 blocks behind"), "one that has fetched nothing is on the same chain: {html}");
     assert!(html.contains("http://127.0.0.1:1</td>") && html.contains("No answer"), "one that does not run: {html}");
     assert!(html.contains("outbound") && html.contains("direct, TCP") && html.contains(" ms"), "its peer: {html}");
     let policy = get(node.rpc_port(), "/network");
-    let sources = format!("connect-src 'self' {} http://127.0.0.1:1;", cluster[1].url());
+    let sources = format!("connect-src 'self' {} {} http://127.0.0.1:1;", cluster[1].url(), lone.url());
     assert!(header(&policy, "content-security-policy").contains(&sources), "{}", policy.head);
 }

@@ -1,7 +1,8 @@
 //! What a visitor may be given, decided; shared between the server, which asks, and the payout, which pays.
 //!
-//! A promise is made under one lock: limits are looked at, the work is looked at, the promise is written and synced,
-//! and only then is it counted as given. So no two requests ever share what is left for one.
+//! A promise is made under the lock of the file: limits are looked at, the work is looked at, the promise is written and
+//! synced, and only then is it counted as given. So no two requests ever share what is left for one. What is known has a
+//! lock of its own, which nobody holds while waiting for the disk: whoever only looks waits for nothing.
 
 use super::book::{Book, Grant, Limits};
 use super::challenge::{Challenger, GrantId, WORK_TAG, expires, window};
@@ -15,9 +16,9 @@ use cairn_rpc::{Pebbles, Text};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How many promises may wait to be paid. More than that means that payments do not leave.
 pub const MAX_WAITING: usize = 64;
@@ -64,14 +65,18 @@ pub struct Desk {
     /// What is given, and to whom.
     pub terms: Terms,
     challenger: Challenger,
+    /// Taken before `state`, and only where waiting for the disk is allowed.
+    ledger: Mutex<Ledger>,
+    /// Held for moments.
     state: Mutex<State>,
+    /// One promise is written at a time; the others wait in the order in which they came, without a thread.
+    turn: Arc<Semaphore>,
     /// That something was promised.
     news: Notify,
 }
 
 struct State {
     book: Book,
-    ledger: Ledger,
     funds: Funds,
     progress: HashMap<GrantId, Progress>,
 }
@@ -141,13 +146,29 @@ impl Desk {
     /// With what was promised before. Whether there is money is not known yet.
     pub fn new(terms: Terms, challenger: Challenger, ledger: Ledger, book: Book) -> Self {
         let funds = Funds::Unknown(String::from("it has just been started"));
-        let state = State { book, ledger, funds, progress: HashMap::new() };
-        Self { terms, challenger, state: Mutex::new(state), news: Notify::new() }
+        let state = Mutex::new(State { book, funds, progress: HashMap::new() });
+        let (ledger, turn) = (Mutex::new(ledger), Arc::new(Semaphore::new(1)));
+        Self { terms, challenger, ledger, state, turn, news: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         // It is whole at any moment: what is written comes first, and what is counted after it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file; whoever has it is the only one that makes promises.
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // It knows itself what of it is whole.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn to make a promise, once those that came before have had theirs.
+    ///
+    /// # Errors
+    /// None: turns are never closed.
+    pub async fn turn(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let turn = Arc::clone(&self.turn).acquire_owned().await;
+        turn.map_err(|closed| Refusal::Internal { reason: closed.to_string() })
     }
 
     /// What an address is, and its one spelling.
@@ -195,8 +216,26 @@ impl Desk {
     /// # Errors
     /// Says why not, and nothing was promised.
     pub fn claim(&self, claim: &Claim, ip: IpAddr, clock: u64) -> Result<GrantView, Refusal> {
-        let (decoded, address) = self.address(&claim.address)?;
+        // From the look at the limits until the promise counts.
+        let mut ledger = self.ledger();
+        let grant = self.judge(claim, ip, clock)?;
+        let storage = |error: FileError| Refusal::Storage { reason: error.error.to_string() };
+        ledger.granted(&grant).map_err(storage)?;
         let mut state = self.state();
+        let view = state.view(&grant);
+        state.book.add(grant);
+        drop(state);
+        self.news.notify_one();
+        Ok(view)
+    }
+
+    /// What would be promised for this work now; nothing is.
+    ///
+    /// # Errors
+    /// Says why not.
+    pub fn judge(&self, claim: &Claim, ip: IpAddr, clock: u64) -> Result<Grant, Refusal> {
+        let (decoded, address) = self.address(&claim.address)?;
+        let state = self.state();
         let now = state.book.now(clock);
         let challenge = self.challenger.brought(&decoded, claim.window, now).map_err(|_| Refusal::OldChallenge)?;
         let (id, got) = (challenge.grant(), challenge.zeros(claim.nonce.0));
@@ -210,14 +249,7 @@ impl Desk {
             return Err(Refusal::WeakProof { got, bits });
         }
         state.check_funds(&self.terms)?;
-        let grant = Grant { id, time: now, address, from, amount: self.terms.limits.amount, settled: None };
-        let storage = |error: FileError| Refusal::Storage { reason: error.error.to_string() };
-        state.ledger.granted(&grant).map_err(storage)?;
-        let view = state.view(&grant);
-        state.book.add(grant);
-        drop(state);
-        self.news.notify_one();
-        Ok(view)
+        Ok(Grant { id, time: now, address, from, amount: self.terms.limits.amount, settled: None })
     }
 
     /// What has become of a gift.
@@ -267,7 +299,7 @@ impl Desk {
         }
     }
 
-    /// Notes that a promise is kept for good.
+    /// Notes that a promise is kept for good. It waits for the disk.
     ///
     /// # Errors
     /// It cannot be written; then it is found out anew after the next start.
@@ -275,7 +307,8 @@ impl Desk {
         let mut state = self.state();
         state.book.settle(id, txid);
         state.progress.remove(&id);
-        state.ledger.settled(clock, id, txid)
+        drop(state);
+        self.ledger().settled(clock, id, txid)
     }
 
     /// Until something is promised, or so long.
@@ -324,5 +357,110 @@ impl State {
             txid: txid.map(Text),
             height,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::{Owner, Place, open};
+    use super::*;
+    use cairn_genesis::Network;
+    use cairn_ledger::testing::key;
+    use std::fs::File;
+    use std::io::{ErrorKind, Read, Write};
+    use std::net::Ipv4Addr;
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+    use std::sync::mpsc::channel;
+    use std::thread;
+    use tempfile::TempDir;
+
+    /// A moment at which a window begins.
+    const T: u64 = 1_000 * super::super::book::DAY_MS;
+    const IP: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    /// Longer than anything here takes that does not hang.
+    const WITHIN: Duration = Duration::from_secs(30);
+
+    /// A desk with money for many, and the directory of its file.
+    fn desk() -> (Arc<Desk>, TempDir) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let place = Place { path: dir.path().join("x.faucet"), lock: dir.path().join("x.faucet.lock") };
+        let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
+        let owner = Owner { genesis_id: network.spec.genesis_id(), address: String::from("lcrn1x") };
+        let limits = Limits { amount: "1".parse().expect("an amount"), per_day: 9, per_prefix: 9 };
+        let (ledger, book) = open(&place, &owner, limits, T).expect("new");
+        let terms = Terms {
+            limits,
+            difficulty: 1,
+            chain: String::from("local"),
+            prefix: network.spec.params().prefix,
+            address: owner.address,
+            explorer: None,
+            proxies: Vec::new(),
+        };
+        let desk = Desk::new(terms, Challenger::new(&key(0)), ledger, book);
+        desk.fund(Funds::For(9));
+        (Arc::new(desk), dir)
+    }
+
+    /// Work that is done for the n-th key.
+    fn done(desk: &Desk, number: u64) -> Claim {
+        let (address, window) = (key(number).address(), window(T));
+        let challenge = desk.challenger.challenge(&address, window);
+        let nonce = (0..).find(|nonce| challenge.zeros(*nonce) >= 12).expect("one of 4 096 in the mean");
+        Claim { address: desk.terms.prefix.encode(&address), window, nonce: Text(nonce) }
+    }
+
+    /// A disk that takes nothing until its other end is read.
+    fn hanging() -> (File, UnixStream) {
+        let (mut disk, end) = UnixStream::pair().expect("sockets");
+        disk.set_nonblocking(true).expect("set");
+        while disk.write(&[0; 4_096]).map_err(|error| assert_eq!(error.kind(), ErrorKind::WouldBlock)).is_ok() {}
+        disk.set_nonblocking(false).expect("set");
+        (File::from(OwnedFd::from(disk)), end)
+    }
+
+    #[test]
+    fn whoever_only_looks_does_not_wait_while_a_promise_waits_for_the_disk() {
+        let (desk, _dir) = desk();
+        let first = desk.claim(&done(&desk, 1), IP, T).expect("the control: a disk that writes");
+        let (disk, mut end) = hanging();
+        desk.ledger().swap_file(disk);
+        let claim = done(&desk, 2);
+        let (other, brought) = (Arc::clone(&desk), claim.clone());
+        let writer = thread::spawn(move || other.claim(&brought, IP, T));
+        while desk.ledger.try_lock().is_ok() {
+            thread::yield_now();
+        }
+        let (other, (told, seen)) = (Arc::clone(&desk), channel());
+        let id = first.id.0.to_string();
+        thread::spawn(move || {
+            let (left, open) = (other.status(T).left, other.open().len());
+            let offered = other.offer(&claim.address, IP, T).is_ok() && other.judge(&claim, IP, T).is_ok();
+            told.send((left, open, offered, other.grant(&id).is_ok())).ok();
+        });
+        let seen = seen.recv_timeout(WITHIN).expect("looking does not wait for the disk");
+        assert_eq!(seen, (8, 1, true, true), "what is not on the disk is not promised");
+        // The disk goes on; but it is none that can be synced.
+        let drained = thread::spawn(move || end.read_to_end(&mut Vec::new()));
+        let refused = writer.join().expect("it does not panic");
+        assert!(matches!(refused, Err(Refusal::Storage { .. })), "{refused:?}");
+        assert_eq!((desk.status(T).left, desk.open().len()), (8, 1));
+        drop(desk);
+        drained.join().expect("it does not panic").expect("read");
+    }
+
+    #[test]
+    fn one_proof_that_many_bring_at_once_is_one_promise_and_the_day_has_its_budget() {
+        let (desk, _dir) = desk();
+        let claims: Vec<Claim> = (1..=12).map(|number| done(&desk, number)).collect();
+        let given = thread::scope(|scope| {
+            let bring = |claim| desk.claim(claim, IP, T).is_ok();
+            let all: Vec<_> = claims.iter().chain(&claims).map(|claim| scope.spawn(move || bring(claim))).collect();
+            all.into_iter().map(|one| one.join().expect("it does not panic")).filter(|given| *given).count()
+        });
+        assert_eq!((given, desk.open().len(), desk.status(T).left), (9, 9, 0));
+        let mut ids: Vec<GrantId> = desk.open().iter().map(|grant| grant.id).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 9);
     }
 }

@@ -128,6 +128,12 @@ impl Ledger {
         self.append(&Line::Settled { time, id: Text(id), txid: Text(txid) })
     }
 
+    /// Writes to another file from now on; gives the one before.
+    #[cfg(test)]
+    pub(super) fn swap_file(&mut self, file: File) -> File {
+        std::mem::replace(&mut self.file, file)
+    }
+
     fn append(&mut self, line: &Line) -> Result<(), FileError> {
         let cannot = FileError::cannot("write", &self.path);
         if let Some(reason) = &self.broken {
@@ -330,12 +336,11 @@ mod tests {
             let (mut ledger, _) = open(place, &owner(), limits(), 4_000).expect("there");
             let before = fs::read(&place.path).expect("there");
             // A disk that is full, as the system has one ready.
-            let file =
-                std::mem::replace(&mut ledger.file, OpenOptions::new().append(true).open("/dev/full").expect("it"));
+            let file = ledger.swap_file(OpenOptions::new().append(true).open("/dev/full").expect("it"));
             assert!(ledger.granted(&grant(3, 5_000)).is_err());
             assert_eq!(fs::read(&place.path).expect("there"), before);
             // It cannot be cut back there either, so it is not trusted again.
-            ledger.file = file;
+            ledger.swap_file(file);
             assert!(ledger.granted(&grant(3, 5_000)).is_err());
             drop(ledger);
             let (mut ledger, book) = open(place, &owner(), limits(), 4_000).expect("there");

@@ -11,7 +11,7 @@
 //! | [`prefix`] | who asks: prefixes of addresses, proxies that are believed |
 //! | [`book`] | what was given, and the limits of a day: pure |
 //! | [`ledger`] | promises on disk, before they are paid |
-//! | [`desk`] | one promise at a time, under one lock |
+//! | [`desk`] | one promise at a time; whoever only looks waits for no disk |
 //! | [`payout`] | promises kept, with the wallet's own payments and journal |
 //! | [`server`], [`routes`] | HTTP and its bounds; pages and JSON |
 //! | [`refusal`], [`error`] | why a visitor gets nothing; why there is no faucet |

@@ -38,7 +38,7 @@ pub enum Refusal {
     #[error("too many requests from {prefix}; wait for a second, and try again")]
     TooFast { prefix: IpPrefix },
     /// No address.
-    #[error("{got} is no address of the network {chain}: {reason}. Copy yours from your wallet: `wallet address`")]
+    #[error("{got} is no address of the network {chain}: {reason}. Copy yours from your wallet")]
     BadAddress { got: String, chain: String, reason: String },
     /// A challenge that is over.
     #[error("this challenge is over, or never was: ask for a new one, and work on that")]
@@ -75,6 +75,9 @@ pub enum Refusal {
     /// No word that can be kept.
     #[error("the faucet cannot write down what it gives, so it gives nothing: {reason}. Its owner has to see to it")]
     Storage { reason: String },
+    /// A fault of the faucet's own.
+    #[error("something failed in the faucet itself: {reason}. Try again; if it stays so, its owner has to see to it")]
+    Internal { reason: String },
 }
 
 /// What somebody sent, inert and in short.
@@ -108,6 +111,7 @@ impl Refusal {
             Self::Busy { .. } => "busy",
             Self::NoNode { .. } => "no_node",
             Self::Storage { .. } => "storage",
+            Self::Internal { .. } => "internal",
         }
     }
 
@@ -124,6 +128,7 @@ impl Refusal {
             Self::TooFast { .. } | Self::AddressLimit { .. } | Self::PrefixLimit { .. } | Self::BudgetUsed { .. } => {
                 429
             }
+            Self::Internal { .. } => 500,
             Self::Empty { .. } | Self::Busy { .. } | Self::NoNode { .. } | Self::Storage { .. } => 503,
         }
     }

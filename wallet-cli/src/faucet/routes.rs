@@ -10,9 +10,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinError;
 
 /// The longest claim.
 const MAX_BODY_BYTES: usize = 1_024;
@@ -89,11 +91,18 @@ async fn claim(request: Request<Incoming>, ip: IpAddr, desk: &Arc<Desk>) -> Resu
             cairn_host::inert::in_short(&error.to_string())
         ))
     })?;
+    // What is refused anyway needs neither a turn nor the disk.
+    desk.judge(&claim, ip, now())?;
+    let turn = desk.turn().await?;
     let desk = Arc::clone(desk);
-    // It waits for the disk.
-    let made = tokio::task::spawn_blocking(move || desk.claim(&claim, ip, now())).await;
-    let failed = |_| Refusal::Storage { reason: String::from("something failed within") };
-    json(202, &made.map_err(failed)??)
+    // It waits for the disk; its turn ends with it, also when the visitor has gone.
+    let made = tokio::task::spawn_blocking(move || {
+        let made = desk.claim(&claim, ip, now());
+        drop(turn);
+        made
+    });
+    let failed = |error: JoinError| Refusal::Internal { reason: error.to_string() };
+    json(202, &made.await.map_err(failed)??)
 }
 
 /// The page, perhaps with an address that a link brought.
@@ -122,9 +131,19 @@ fn page(request: &Request<Incoming>, desk: &Desk) -> Answer {
         explorer: terms.explorer.clone(),
         version: env!("CARGO_PKG_VERSION"),
     };
-    // A template fails only when what it shows does.
-    let html = write(&page).unwrap_or_default();
-    reply(code, "text/html; charset=utf-8", html.into())
+    html(code, write(&page))
+}
+
+/// A page that was written; where it was not, that is what is said.
+fn html(status: u16, written: Result<String, impl Display>) -> Answer {
+    match written {
+        Ok(html) => reply(status, "text/html; charset=utf-8", html.into()),
+        Err(error) => {
+            let refusal = Refusal::Internal { reason: error.to_string() };
+            let sentence = cairn_explorer::format::sentence(&refusal.to_string());
+            reply(refusal.status(), "text/plain; charset=utf-8", format!("{sentence}\n").into())
+        }
+    }
 }
 
 fn file_at(path: &str, query: Option<&str>) -> Answer {
@@ -143,7 +162,7 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
 }
 
 fn json(status: u16, body: &impl Serialize) -> Result<Answer, Refusal> {
-    let failed = |_| Refusal::BadRequest(String::from("the answer could not be written"));
+    let failed = |error: serde_json::Error| Refusal::Internal { reason: error.to_string() };
     let text = serde_json::to_string(body).map_err(failed)?;
     Ok(reply(status, "application/json", format!("{text}\n").into()))
 }
@@ -169,6 +188,18 @@ fn reply(status: u16, kind: &'static str, body: Bytes) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+    #[tokio::test]
+    async fn a_page_that_cannot_be_written_is_a_500_with_a_sentence() {
+        let failed = html(200, Err::<String, _>("formatter error"));
+        assert_eq!((failed.status(), &failed.headers()["content-type"]), (StatusCode::INTERNAL_SERVER_ERROR, &TEXT));
+        let body = failed.into_body().collect().await.expect("a body").to_bytes();
+        let text = str::from_utf8(&body).expect("text");
+        assert!(text.starts_with("Something failed in the faucet itself: formatter error."), "{text}");
+        assert_eq!(html(400, Ok::<_, &str>(String::from("<p>"))).status(), StatusCode::BAD_REQUEST, "the control");
+    }
 
     #[test]
     fn what_a_file_loads_is_served_too() {

@@ -38,8 +38,8 @@ const RATE: (f64, f64) = (10.0, 60.0);
 const MAX_PREFIXES: usize = 8_192;
 /// How long the door stays closed when the system gives no more sockets.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many promises may be written at a time: they wait for one lock anyway.
-const WRITERS: usize = 2;
+/// Threads that may wait for the disk: one promise is written at a time.
+const WRITERS: usize = 1;
 /// What a connection gets for which there is no room.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 61\r\n\
                       connection: close\r\nretry-after: 5\r\n\r\n\

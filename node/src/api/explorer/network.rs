@@ -3,7 +3,9 @@
 use super::answer::{Caching, Page};
 use super::{FRESH, Problem, Visit, written};
 use crate::{api::context::Context, api::context::millis, rpc_client};
+use cairn_chain::{Reader, store::StoreError};
 use cairn_explorer::pages::{Holders, NetworkPage, OtherNode};
+use cairn_ledger::{hash::BlockId, units::Height};
 use cairn_rpc::methods::{NetServer, NodeServer};
 use cairn_rpc::types::ProviderJson;
 use futures_util::future::join_all;
@@ -15,6 +17,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 /// How old may be what others said, and what the DHT said, before they are asked again. Whoever loads pages makes no more
 /// requests than these.
 const OTHERS_EVERY: Duration = Duration::from_secs(2);
+/// What others said longer ago than this is shown to nobody: a page waits for what they say now.
+const OTHERS_WITHIN: Duration = Duration::from_secs(10);
 const HOLDERS_EVERY: Duration = Duration::from_secs(60);
 
 /// What is known of nodes elsewhere. Each kind of question is asked once at a time.
@@ -35,10 +39,14 @@ impl<T> Lookup<T> {
         Self { learned: None, is_asking: false }
     }
 
+    /// Whether nothing was learned within so long.
+    fn is_older(&self, than: Duration, now: Instant) -> bool {
+        self.learned.as_ref().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= than)
+    }
+
     /// Whether to ask: then nobody else does until something was learned.
     fn begin(&mut self, every: Duration, now: Instant) -> bool {
-        let is_old = self.learned.as_ref().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= every);
-        let begins = is_old && !self.is_asking;
+        let begins = self.is_older(every, now) && !self.is_asking;
         self.is_asking |= begins;
         begins
     }
@@ -58,19 +66,22 @@ impl Neighbours {
         Self { nodes, others: Mutex::new(Lookup::new()), holders: Mutex::new(Lookup::new()) }
     }
 
-    /// What the other nodes said last. Whoever comes first waits for it.
+    /// What the other nodes said last. Whoever comes first, or after a long time, waits for it.
     async fn others(self: &Arc<Self>) -> Vec<OtherNode> {
         if !self.nodes.is_empty() && lock(&self.others).begin(OTHERS_EVERY, Instant::now()) {
             let own = Arc::clone(self);
             let asked = tokio::spawn(async move {
                 let ask = |url: &String| {
                     let url = url.clone();
-                    async move { OtherNode { info: rpc_client::info_of(&url, ANSWER_WITHIN).await.map(Box::new), url } }
+                    async move {
+                        let info = rpc_client::info_of(&url, ANSWER_WITHIN).await.map(Box::new);
+                        OtherNode { info, url, is_on_chain: false }
+                    }
                 };
                 let others = join_all(own.nodes.iter().map(ask)).await;
                 lock(&own.others).end(others, Instant::now());
             });
-            if lock(&self.others).learned.is_none() {
+            if lock(&self.others).is_older(OTHERS_WITHIN, Instant::now()) {
                 // It ends within the time that an answer has.
                 let _ = asked.await;
             }
@@ -99,17 +110,37 @@ impl Neighbours {
 impl Visit<'_> {
     pub async fn network(&self) -> Result<Page, Problem> {
         let (shell, context) = (self.shell("network"), &self.explorer.context);
+        let others = self.explorer.neighbours.others().await;
         let page = NetworkPage {
+            others: self.placed(others).await?,
             node: self.ask("node_info", context.node_info()).await?,
             net: self.ask("net_info", context.net_info()).await?,
             peers: self.ask("net_peers", context.net_peers()).await?,
             shows_addresses: context.local,
-            others: self.explorer.neighbours.others().await,
             holders: self.explorer.neighbours.holders(context),
             shell,
         };
         written(&page, Caching::Never, FRESH)
     }
+
+    /// The same nodes, with whether their tips are on this node's chain.
+    async fn placed(&self, mut others: Vec<OtherNode>) -> Result<Vec<OtherNode>, Problem> {
+        let tip = |other: &OtherNode| other.info.as_ref().ok().map(|info| (Height::new(info.height), info.tip.0));
+        let tips: Vec<_> = others.iter().map(tip).collect();
+        let context = self.explorer.context.clone();
+        let look = async move {
+            let placed = move |reader: &Reader| tips.into_iter().map(|tip| is_on_chain(reader, tip)).collect();
+            Ok(context.read(placed).await?)
+        };
+        let placed: Vec<bool> = self.ask("chain_getHeader", look).await?;
+        others.iter_mut().zip(placed).for_each(|(other, placed)| other.is_on_chain = placed);
+        Ok(others)
+    }
+}
+
+fn is_on_chain(reader: &Reader, tip: Option<(Height, BlockId)>) -> Result<bool, StoreError> {
+    let Some((height, id)) = tip else { return Ok(false) };
+    Ok(reader.header_at(height)?.is_some_and(|found| found.id() == id))
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@ use cairn_explorer::pages::{
     PaymentPage, PaymentRow, PoolPage, SettingsPage,
 };
 use cairn_explorer::{Route, Wanted, route, wanted};
+use cairn_ledger::address::AddressPrefix;
+use cairn_ledger::block::{HEADER_BYTES, Header, encoded_transactions};
 use cairn_ledger::hash::TxId;
 use cairn_ledger::units::{Amount, Height};
-use cairn_ledger::{block::Block, validate::LinkedHeader};
+use cairn_ledger::{codec::encode, transaction::Transaction, validate::LinkedHeader};
 use cairn_rpc::error::Code;
 use cairn_rpc::methods::{ChainServer, MempoolServer, NodeServer, StateServer, TxServer};
 use cairn_rpc::text::Text;
-use cairn_rpc::types::{BlockRef, HistoryCursor, PoolCursor, PoolEntry, TransactionJson, TxState};
+use cairn_rpc::types::{BlockRef, HistoryCursor, PoolCursor, PoolEntry, TxState};
 use jsonrpsee::types::ErrorObjectOwned;
 
 /// Blocks in the list of the first page.
@@ -117,13 +119,14 @@ impl Visit<'_> {
     async fn block(&self, block: BlockRef, number: u64) -> Result<Page, Problem> {
         let (shell, context) = (self.shell("blocks"), self.explorer.context.clone());
         let own = context.clone();
-        let found = async move { Ok(context.read(move |reader| find_block(reader, block)).await?) };
+        let prefix = *own.prefix();
+        let found = async move { Ok(context.read(move |reader| find_block(reader, block, &prefix, number)).await?) };
         let found = self.ask("chain_getBlock", found).await?;
-        let (header, is_on_chain, body) = found.ok_or_else(|| crate::api::error::no_such_block(block))?;
+        let FoundBlock { header, is_on_chain, body } = found.ok_or_else(|| crate::api::error::no_such_block(block))?;
         let height = header.header().height;
         let tip = Height::new(shell.height).max(height);
         let body = match body {
-            Ok(block) => Ok(show_body(&own, &block, number).ok_or_else(|| no_page(number))?),
+            Ok(body) => Ok(body.ok_or_else(|| no_page(number))?),
             Err(why) => Err(why.to_owned()),
         };
         let page = BlockPage {
@@ -275,10 +278,21 @@ fn fees_of(blocks: &[BlockSummary]) -> Series {
     Series { first, values: known.into_iter().map(|(_, rate)| rate).collect() }
 }
 
-/// A header, whether it is on the followed chain, and the whole block, or why it is not there.
-type FoundBlock = (LinkedHeader, bool, Result<Block, &'static str>);
+/// What a page about a block is made of.
+struct FoundBlock {
+    header: LinkedHeader,
+    /// Whether it is on the followed chain.
+    is_on_chain: bool,
+    /// A page of its payments, none when it has no such page; or why they are not there.
+    body: Result<Option<BlockBody>, &'static str>,
+}
 
-fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<FoundBlock>, StoreError> {
+fn find_block(
+    reader: &Reader,
+    block: BlockRef,
+    prefix: &AddressPrefix,
+    page: u64,
+) -> Result<Option<FoundBlock>, StoreError> {
     let Some(header) = lookup::find_header(reader, block)? else { return Ok(None) };
     let height = header.header().height;
     let is_on_chain = reader.header_at(height)?.is_some_and(|found| found.id() == header.id());
@@ -287,29 +301,80 @@ fn find_block(reader: &Reader, block: BlockRef) -> Result<Option<FoundBlock>, St
             Err("This node has pruned the payments of this block: it keeps those of later blocks alone.")
         }
         Err(failure) => return Err(failure),
-        Ok(()) => match reader.block(&header.id())? {
-            Some(stored) => Ok(stored.block),
-            None => Err("This node has not fetched the payments of this block yet."),
-        },
+        Ok(()) => {
+            body_of(reader, &header, prefix, page)?.ok_or("This node has not fetched the payments of this block yet.")
+        }
     };
-    Ok(Some((header, is_on_chain, body)))
+    Ok(Some(FoundBlock { header, is_on_chain, body }))
 }
 
-/// A page of a block's payments; none when it has no such page.
-fn show_body(context: &crate::api::context::Context, block: &Block, page: u64) -> Option<BlockBody> {
-    let (count, height, time) = (block.body.iter().len(), block.header.height.get(), block.header.time.millis());
-    let before = usize::try_from((page - 1).checked_mul(PAYMENTS_ON_PAGE)?).ok()?;
-    if page > 1 && before >= count {
-        return None;
+/// A page of a block's payments, none when it has no such page; nothing when the block is not there.
+fn body_of(
+    reader: &Reader,
+    header: &LinkedHeader,
+    prefix: &AddressPrefix,
+    page: u64,
+) -> Result<Option<Option<BlockBody>>, StoreError> {
+    let show = |body: &[u8]| show_body(body, header.header(), prefix, page);
+    match reader.with_encoded_body(header, show)? {
+        None => Ok(None),
+        Some(Some(shown)) => Ok(Some(shown)),
+        // What does not read so is damaged: reading all of it reports that, or mends it.
+        Some(None) => Ok(reader.body(header)?.and_then(|body| show(&encode(&body)))),
     }
-    let fees = block.body.iter().fold(0_u64, |sum, transaction| sum.saturating_add(transaction.body.fee.pebbles()));
-    let row =
-        |transaction| PaymentRow::new(&TransactionJson::new(transaction, context.prefix())).at(Some(height), time);
-    Some(BlockBody {
-        size: block.size() as u64,
-        count: count as u64,
+}
+
+/// A page of the payments of an encoded body, of which no other is decoded; none when it has no such page. Nothing when
+/// it is no body.
+fn show_body(body: &[u8], header: &Header, prefix: &AddressPrefix, page: u64) -> Option<Option<BlockBody>> {
+    let all = encoded_transactions(body)?;
+    let before = page.checked_sub(1)?.checked_mul(PAYMENTS_ON_PAGE).and_then(|before| usize::try_from(before).ok());
+    let Some(before) = before.filter(|before| page == 1 || *before < all.len()) else { return Some(None) };
+    let shown = all.iter().skip(before).take(PAYMENTS_ON_PAGE as usize);
+    let shown: Vec<Transaction> = shown.map(|one| Transaction::from_bytes(one.bytes).ok()).collect::<Option<_>>()?;
+    let fees = all.iter().fold(0_u64, |sum, one| sum.saturating_add(one.fee.pebbles()));
+    let (height, time) = (header.height.get(), header.time.millis());
+    let row = |(transaction, txid)| PaymentRow::mined(transaction, txid, prefix).at(Some(height), time);
+    Some(Some(BlockBody {
+        size: HEADER_BYTES.saturating_add(body.len()) as u64,
+        count: all.len() as u64,
         fees: Money(Amount::from_pebbles(fees).unwrap_or(Amount::MAX)),
-        payments: block.body.iter().skip(before).take(PAYMENTS_ON_PAGE as usize).map(row).collect(),
+        payments: shown.iter().zip(&Transaction::ids(&shown)).map(row).collect(),
         page,
-    })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_ledger::block::Body;
+    use cairn_ledger::testing::{easy_network, key, payment};
+
+    #[test]
+    fn a_page_has_its_payments_of_the_body_and_what_is_damaged_is_no_page() {
+        let spec = easy_network();
+        let all: Vec<Transaction> =
+            (0..120).map(|n| payment(&spec, &key(1), n, key(2).address(), 5 + n, 1_000)).collect();
+        let bytes = encode(&Body::new(all.clone()).expect("few"));
+        let header = Header::from_bytes(&[0; HEADER_BYTES]).expect("any bytes are a header");
+        let show = |bytes: &[u8], page| show_body(bytes, &header, &spec.params().prefix, page);
+        for (page, numbers) in [(1, 0..50), (2, 50..100), (3, 100..120)] {
+            let shown = show(&bytes, page).expect("a body").expect("a page");
+            let (ids, wanted) = (shown.payments.iter().map(|row| row.txid.full.clone()), &all[numbers]);
+            assert!(ids.eq(wanted.iter().map(|transaction| transaction.id().to_string())), "page {page}");
+            assert_eq!((shown.count, shown.fees.pebbles()), (120, 120_000));
+            assert_eq!(shown.size, (HEADER_BYTES + bytes.len()) as u64);
+            let amounts = shown.payments.iter().map(|row| row.amount.pebbles());
+            assert!(amounts.eq(wanted.iter().map(|transaction| transaction.body.total() - 1_000)));
+        }
+        for beyond in [4, u64::MAX] {
+            assert!(show(&bytes, beyond).expect("a body").is_none(), "there is no page {beyond}");
+        }
+        let empty = encode(&Body::new(Vec::new()).expect("none"));
+        assert!(show(&empty, 1).expect("a body").is_some_and(|page| page.payments.is_empty()), "a block without any");
+        assert!(show(&bytes[..bytes.len() - 1], 1).is_none(), "it is cut");
+        let mut damaged = bytes;
+        damaged[8 + 48] = 0xff;
+        assert!(show(&damaged, 3).is_none(), "the fee of the first is more than there can be");
+    }
 }

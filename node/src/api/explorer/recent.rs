@@ -6,7 +6,6 @@ use cairn_chain::{Reader, store::StoreError};
 use cairn_common::cache::FifoCache;
 use cairn_explorer::pages::{BlockSummary, BodySummary, Money, PaymentRow};
 use cairn_ledger::{hash::BlockId, transaction::Transaction, units::Amount, validate::LinkedHeader};
-use cairn_rpc::types::TransactionJson;
 use jsonrpsee::core::RpcResult;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -104,8 +103,8 @@ fn summarise<'a>(
     let mut rates: Vec<f64> = body.clone().map(rate).collect();
     rates.sort_by(f64::total_cmp);
     let row = |transaction: &Transaction| {
-        let shown = TransactionJson::new(transaction, context.prefix());
-        PaymentRow::new(&shown).at(Some(header.height.get()), header.time.millis())
+        PaymentRow::mined(transaction, &transaction.id(), context.prefix())
+            .at(Some(header.height.get()), header.time.millis())
     };
     BodySummary {
         count: body.len() as u64,

@@ -17,20 +17,8 @@ const CHAIN: SmallBlocks = SmallBlocks { blocks: 100_000, payments: 1 };
 /// A payment deep in it is looked at, and who made it.
 const DEEP: u64 = 50_000;
 /// What a browser loads to show the first page and to begin to prove it; that nothing is left out is checked.
-const FIRST_PAGE: [&str; 12] = [
-    "/",
-    "/web/style.css",
-    "/web/icon.svg",
-    "/web/app.js",
-    "/web/verify.js",
-    "/web/light/client.js",
-    "/web/light/errors.js",
-    "/web/light/panel.js",
-    "/web/light/settings.js",
-    "/web/light/text.js",
-    "/web/light.js",
-    "/web/network.json",
-];
+const FIRST_PAGE: [&str; 7] =
+    ["/", "/web/style.css", "/web/icon.svg", "/web/app.js", "/web/verify.js", "/web/light.js", "/web/network.json"];
 /// Proves the tip, an account and a payment; how long each took, in ms, and the bytes of the answers before they were
 /// compressed.
 const PROVE: &str = r"(async () => {

@@ -113,7 +113,7 @@ async fn a_page_passes_no_verdict_on_itself() {
     let network = Arc::new(TestNetwork::new());
     let scene = Scene::new(&network).await;
     let (account, output) = (&*scene.account, "<output class=\"proof\" data-proof=\"account\"");
-    let claimed = "data-state=\"proven\">proven by 3.1 × 10^12 hashes of work</output>";
+    let claimed = "data-state=\"proven\">proven by 3.1 × 10¹² hashes of work</output>";
     for (honest, false_one, reason) in [
         (
             output,

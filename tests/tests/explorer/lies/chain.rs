@@ -3,7 +3,7 @@
 use super::{BLOCKS, Scene, alone, field, lie, page_lie, raw, verdict_on};
 use cairn_rpc::methods::ChainClient;
 use cairn_tests::browser::{Browser, DESK};
-use cairn_tests::lying_node::{Asked, Told};
+use cairn_tests::lying_node::{Asked, Lie, Told};
 use cairn_tests::{network::TestNetwork, node::Node};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -162,4 +162,41 @@ async fn a_node_that_never_answers_proves_nothing_and_keeps_no_page_from_its_rea
     assert!(text.contains("no answer within") && liars.is_empty(), "{text}");
     drop(page);
     scene.control(&mut browser, &scene.account);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_answers_trickle_or_never_end_is_given_up_and_named_and_others_prove_the_page() {
+    let Some(mut browser) = Browser::start() else { return };
+    let network = Arc::new(TestNetwork::new());
+    let scene = Scene::new(&network).await;
+    let (node, liar) = (format!("{}/", scene.node.url()), format!("{}/", scene.liar.url()));
+    for (method, trickles) in [("", true), ("chain_getProof", false)] {
+        let lie: Lie = Arc::new(move |asked, answer| match (asked.method.starts_with(method), trickles) {
+            (false, _) => Told::Result(answer),
+            (true, true) => Told::Trickle,
+            (true, false) => Told::Unended,
+        });
+        // Asked alone: the page is there, nothing on it is proven, and it says why.
+        scene.liar.tell(lie);
+        scene.liar.show(alone(Arc::new(|_, html| html)));
+        let mut page = browser.open(DESK);
+        page.go(&format!("{}{}", scene.liar.url(), scene.account));
+        assert_eq!(page.eval("document.querySelector('output.proof').dataset.state"), "checking");
+        assert!(page.text(".value").contains("10,012.5"), "the page is there meanwhile");
+        let [state, text, liars] = verdict_on(&mut page);
+        assert!(state == "failed" && liars.is_empty(), "{text} {liars}");
+        let why = format!("the node at {liar} was of no help: no answer within 15 s");
+        assert!(text.contains(&why), "{text}");
+        assert!(page.text("[data-light]").contains(&format!("Nothing is proven: {why}")));
+        // Beside an honest one: that proves the page, and is named as who did; the other is said to be of no help.
+        scene.liar.show(Arc::new(|_, html| html));
+        page.go(&format!("{}{}?again", scene.liar.url(), scene.account));
+        let [state, text, liars] = verdict_on(&mut page);
+        assert!(state == "proven" && liars.is_empty(), "{text} {liars}");
+        assert!(page.text("[data-light]").contains(&format!("by the node at {node}")));
+        let warnings = page.text(".light-warnings");
+        assert!(warnings.contains(&format!("the node at {liar} was of no help: it takes too long")), "{warnings}");
+        drop(page);
+        scene.control(&mut browser, &scene.account);
+    }
 }

@@ -100,19 +100,9 @@ impl fmt::Display for Report {
     }
 }
 
-/// A number of hashes, in short: `812`, `8.1 × 10^12`.
+/// A number of hashes, in short: `812`, `8.1 × 10¹²`.
 pub(crate) fn approximate(work: Work) -> String {
-    in_short(work.to_f64())
-}
-
-fn in_short(hashes: f64) -> String {
-    if hashes < 10_000.0 {
-        return hashes.to_string();
-    }
-    // Rust writes 8.1e12.
-    let text = format!("{hashes:.1e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    format!("{mantissa} × 10^{exponent}")
+    cairn_explorer::format::magnitude(work.to_f64())
 }
 
 /// A length of time in its largest whole unit.
@@ -137,10 +127,10 @@ mod tests {
 
     #[test]
     fn numbers_and_ages_are_short() {
-        let shown = in_short;
+        let shown = |work: u64| approximate(Work::from_u64(work));
         assert_eq!(
-            (shown(812.0), shown(8.1e12), shown(9.99e12)),
-            ("812".into(), "8.1 × 10^12".into(), "1.0 × 10^13".into())
+            (shown(812), shown(8_100_000_000_000), shown(9_990_000_000_000)),
+            ("812".into(), "8.1 × 10¹²".into(), "1.0 × 10¹³".into())
         );
         let age = |seconds: u64| Age(seconds * 1_000).to_string();
         assert_eq!(
