@@ -124,7 +124,7 @@ mod tests {
             memory.for_accounts(&memory.database(), &memory.pool()).expect("it is known") >> 20
         };
         let left: Vec<u64> = [128, 256, 512, 1024, 8192].map(accounts).into();
-        assert_eq!(left, [4, 8, 144, 580, 6852]);
+        assert_eq!(left, [13, 26, 144, 580, 6852]);
         let memory = Memory::of(None, None).expect("nothing is given that could be refused");
         assert_eq!(memory.for_accounts(&memory.database(), &memory.pool()), None, "nobody says how much there is");
     }
