@@ -79,12 +79,11 @@ it survives a noisy or a slower machine. Replay is `cairn-node import`: every ru
 /// What is not reached, and where it goes.
 const OPEN: &str = "
 ## What is not reached, and why
-- **Disk under `storage.max_bytes`**, while a chain of full blocks is fetched as fast as can be: the disk goes above. Not profiled
-  yet. A chain that is shorter than a stretch of history (4 096 blocks) is all drawn stretch, of which pruning frees nothing before
-  stretches take more than the last blocks; and the budget looks once a second, in which such a chain grows by 30 MiB and more.
-- **Memory under `memory.max_bytes` in synchronisation** with blocks full of new accounts: above. Bodies that wait for their turn
-  (32 MiB as bytes), payments that were checked (64 MiB) and blocks on their way through the checks (16 MiB) have limits of their
-  own, which do not shrink with it.
+- **An empty node to the tip in 3 seconds**, by a snapshot of a million accounts: by the node's log, headers take 0.01 s, the
+  accounts 2.0 s to be fetched, proven and put in place, and 1.5 s go to 42 full blocks above the snapshot, 210 000 payments that
+  are executed like all others. By `perf`, half of the processor time is the workers', a third the writer's.
+- **Memory under `memory.max_bytes`** has its price: where most accounts are on the disk, a synchronisation from block 0 with
+  blocks full of new accounts takes 5.5 times as long as with all of them in memory.
 - **One mebibyte fetched for a flipped byte** in the table of bodies: one block of that table's index names ten bodies, and each is
   full here. A byte in a body itself costs that body.
 - **A hundred mebibytes before the tip of a million blocks**: headers are 190 bytes each, and all are fetched
