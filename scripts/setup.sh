@@ -213,7 +213,7 @@ fetch_axe() {
     local url="https://registry.npmjs.org/axe-core/-/axe-core-$AXE_VERSION.tgz" sum
     local to="${CAIRN_AXE:-${XDG_CACHE_HOME:-$HOME/.cache}/cairn-tools/axe-core-$AXE_VERSION.min.js}"
     [[ "$(axe_sum "$to")" != "$AXE_SHA256" ]] || return 0
-    if ! curl --proto '=https' --tlsv1.2 --retry 3 --max-time 120 -fsSL "$url" -o "$WORK/axe.tgz" ||
+    if ! curl --proto '=https' --tlsv1.2 --connect-timeout 10 --retry 1 --max-time 60 -fsSL "$url" -o "$WORK/axe.tgz" ||
         ! tar -xzOf "$WORK/axe.tgz" package/axe.min.js >"$WORK/axe.js"; then
         say "axe-core could not be fetched from $url; without it the tests that look for barriers are skipped"
         return 0
