@@ -86,7 +86,7 @@ const OPEN: &str = "
   blocks full of new accounts takes 5.5 times as long as with all of them in memory.
 - **One mebibyte fetched for a flipped byte** in the table of bodies: one block of that table's index names ten bodies, and each is
   full here. A byte in a body itself costs that body.
-- **A hundred mebibytes before the tip of a million blocks**: headers are 190 bytes each, and all are fetched
+- **A hundred mebibytes before the tip of a million blocks**: 183 were fetched; headers are 190 bytes each, and all of them are
   ([why](decisions/snapshots-that-prove-themselves.md)).
 - **100 million accounts**: not measured. What does not fit in memory costs some 40 microseconds a bucket of 16 accounts, nearly all
   of it RocksDB's (up to twelve sorted runs); a payment touches two.
