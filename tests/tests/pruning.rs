@@ -137,12 +137,16 @@ async fn kill_9_during_pruning_leaves_a_chain_that_a_fresh_replay_gives() {
             let paid = payment(network.spec(), &key(1), node.account(1).await.1, key(200 + round).address(), 5, 1_000);
             node.submit(&paid).await;
             let (client, beneficiary) = (node.rpc().clone(), network.address(round % 10));
-            // Every 32 blocks some are pruned.
-            let busy =
-                tokio::spawn(async move { while client.generate(16, Some(beneficiary.clone())).await.is_ok() {} });
+            // Every 32 blocks some are pruned. No more than are kept: the replay reads them after the kill.
+            let busy = tokio::spawn(async move {
+                for _ in 0..15 {
+                    // Refused once the node is killed.
+                    let _ = client.generate(16, Some(beneficiary.clone())).await;
+                }
+            });
             let has_begun = async || (node.info().await.lowest_body > lowest).then_some(());
             until("more is pruned", SOON, has_begun).await;
-            moment(round, 400).await;
+            moment(round, 60).await;
             node.kill_9();
             busy.await.expect("a refused call is no panic");
             node.restart().await;
