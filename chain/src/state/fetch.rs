@@ -6,7 +6,7 @@ use crate::store::schema::{LinkByIndex, UndoLeaves};
 use crate::store::{ChainStore, StoreError};
 use crate::workers::Workers;
 use cairn_ledger::accounts::{AccountSlice, BucketHashes, Leaf};
-use cairn_ledger::{AccountProof, Address, transaction::OUTPUT_BYTES};
+use cairn_ledger::{AccountProof, Address, CheckedBlock, transaction::OUTPUT_BYTES};
 
 /// So many accounts are shared with a worker: fewer take no longer than waiting for one may.
 const SHARED: usize = 4096;
@@ -123,10 +123,12 @@ impl State {
         }
     }
 
-    /// The same, so that there is room for blocks that touch so many accounts, be it more than is left to imports: each may
+    /// The same, so that there is room for what these blocks touch, be it more than is left to imports: each account may
     /// bring a bucket of its own.
-    pub(crate) fn make_room(&mut self, touched: usize) {
+    pub(crate) fn make_room(&mut self, blocks: &[CheckedBlock]) {
         if self.accounts.partial().is_some() {
+            let payments = blocks.iter().flat_map(CheckedBlock::transactions);
+            let touched: usize = payments.map(|payment| 1 + payment.transaction().body.outputs.len()).sum();
             let beyond = touched.saturating_sub(self.max_planned());
             self.forget_above(self.max_loaded.saturating_sub(beyond));
         }

@@ -414,7 +414,7 @@ impl Rocks {
         let mut options = WaitForCompactOptions::default();
         options.set_timeout(u64::try_from(most.as_micros()).unwrap_or(u64::MAX));
         match self.db().wait_for_compact(&options) {
-            Err(error) if error.kind() != rocksdb::ErrorKind::TimedOut => Err(failed("compaction")(error)),
+            Err(error) if error.kind() != rocksdb::ErrorKind::TimedOut => Err(self.not_written(error)),
             _ => Ok(()),
         }
     }
@@ -426,14 +426,17 @@ impl Rocks {
     }
 
     fn write_with(&self, batch: WriteBatch, options: &WriteOptions) -> Result<(), StoreError> {
-        self.db().write_opt(batch, options).map_err(|error| {
-            let error = failed("write")(error);
-            // A merge has met damage: nothing is written any more until the database is opened again.
-            if error.is_merge_damage() {
-                let _ = File::create(&self.open.mark);
-            }
-            error
-        })
+        self.db().write_opt(batch, options).map_err(|error| self.not_written(error))
+    }
+
+    /// Why something is not written, or not merged.
+    fn not_written(&self, error: rocksdb::Error) -> StoreError {
+        let error = failed("write")(error);
+        // A merge has met damage: nothing is written any more until the database is opened again.
+        if error.is_merge_damage() {
+            let _ = File::create(&self.open.mark);
+        }
+        error
     }
 
     /// Whether a merge has met damage before the database was opened; nothing is merged until [`Self::clear_suspicion`].

@@ -2,13 +2,13 @@
 
 use super::{BlockOutcome, Branch, Fixture};
 use crate::heal::Wanted;
-use crate::store::DbOptions;
 use crate::store::Table;
 use crate::store::rocks::tests::files_of;
 use crate::store::schema::{
     AccountByIndex, BodyByBlock, HeaderById, IdByHeight, IndexByAddress, LeavesByRun, LinkByIndex, LocationByTxid,
     Meta, RootByRun, RootsByPart, SnapshotByHeight, TouchByAccount, UndoByBlock,
 };
+use crate::store::{DbOptions, awaits_mending};
 use crate::{ChainHandle, HistoryQuery, NoHistory};
 use cairn_ledger::accounts::StateRun;
 use cairn_ledger::testing::{self, key, pebbles};
@@ -16,7 +16,7 @@ use cairn_ledger::{ChainSpec, Height};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 const EVERY: u64 = 8;
@@ -262,6 +262,17 @@ a_flipped_byte! {
     a_flipped_byte_in_runs: LeavesByRun, |_| vec![40];
     a_flipped_byte_in_roots_of_runs: RootByRun, |_| vec![40];
     a_flipped_byte_in_meta: Meta, |_| vec![40];
+}
+
+/// Near the end of `storage.max_bytes` merges are waited for; what they meet there once ended the node for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_is_met_while_merges_are_waited_for_is_left_to_the_next_start() {
+    let (node, _helper, _branch) = damaged(LocationByTxid::NAME, |_| vec![40], 0, When::Running).await;
+    node.chain.wait_for_compactions(Duration::from_secs(60)).await.expect("the control: nothing was merged yet");
+    assert!(!awaits_mending(node.directory.path()));
+    node.chain.reader().store().merge_all();
+    assert!(node.chain.wait_for_compactions(Duration::from_secs(60)).await.is_err(), "the node is to start again");
+    assert!(awaits_mending(node.directory.path()));
 }
 
 /// The damage is met in the middle of an import, whose blocks are not lost.

@@ -66,8 +66,7 @@ impl Writer {
         let Self { spec, live: store, workers, state, .. } = self;
         let started = clock::instant();
         let bytes: usize = plan.connect.iter().map(|block| block.size() * BATCH_BYTES_PER_BLOCK_BYTE).sum();
-        let payments = plan.connect.iter().flat_map(CheckedBlock::transactions);
-        state.make_room(payments.map(|payment| 1 + payment.transaction().body.outputs.len()).sum());
+        state.make_room(&plan.connect);
         let index = match AddressIndex::load(store, spec) {
             Ok(index) => index,
             Err(error) => return Err(Failed::Store { error, rest: plan.connect }),
