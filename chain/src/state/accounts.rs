@@ -5,19 +5,19 @@
 //! found by a hash of its address.
 //!
 //! Whoever has none is proved absent by the account below. As long as all accounts are loaded, that is found in memory:
-//! from a landmark, one address of four in a sorted set, it is reached along `next`, the leaves' own list, in a few steps.
+//! from a landmark, one address of four in a sorted map, it is reached along `next`, the leaves' own list, in a few steps.
 //! Otherwise the disk is asked, which is as it was after the last batch: what was created and removed since is noted.
 //!
 //! Which addresses are landmarks, and where they hash to, depends on a secret, since a receiver's address may be any
 //! 32 bytes: nobody can choose some that fall together, or lie far from every landmark.
 //!
-//! An account that is loaded takes 80 bytes, its place in the table about 10, the landmarks about 12; the hashes over it
+//! An account that is loaded takes 80 bytes, its place in the table about 10, the landmarks about 14; the hashes over it
 //! another 64.
 
 use crate::{store::StoreError, store::schema::IndexByAddress};
 use cairn_ledger::{Address, accounts::Leaf};
 use hashbrown::HashTable;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -48,17 +48,28 @@ pub(crate) struct Accounts {
 
 /// How the account below an address is found.
 enum Order {
-    /// All accounts are loaded.
-    Landmarks(BTreeSet<Address>),
+    /// All accounts are loaded; landmarks and their indices.
+    Landmarks(BTreeMap<Address, u32>),
     /// On the disk.
     Disk(Partial),
+}
+
+/// On the way to the account below an address.
+struct Walk {
+    /// Which of the answers it is for.
+    place: usize,
+    address: Address,
+    /// The account that is reached, and the hash of the next one's address.
+    index: u64,
+    leaf: Leaf,
+    hash: u64,
 }
 
 /// What is known beside the accounts while not all of them are loaded.
 #[derive(Default)]
 pub(super) struct Partial {
     /// The landmarks among those that are loaded, if all are to be.
-    landmarks: Option<BTreeSet<Address>>,
+    landmarks: Option<BTreeMap<Address, u32>>,
     /// Those that are not on the disk yet …
     pub(super) created: BTreeSet<Address>,
     /// … and those that are still there.
@@ -76,8 +87,11 @@ impl Accounts {
         let buckets = usize::try_from(count.div_ceil(1 << bits)).unwrap_or(usize::MAX);
         let each = if all { usize::try_from(count).unwrap_or(usize::MAX) / TABLES } else { 0 };
         let tables = (0..TABLES).map(|number| HashTable::with_capacity(each * 2 * TABLES / (TABLES + number) + 1));
-        let order =
-            if all { Order::Landmarks(BTreeSet::from([Address::ZERO])) } else { Order::Disk(Partial::of(buckets)) };
+        let order = if all {
+            Order::Landmarks(BTreeMap::from([(Address::ZERO, 0)]))
+        } else {
+            Order::Disk(Partial::of(buckets))
+        };
         Self {
             count,
             bits,
@@ -119,7 +133,7 @@ impl Accounts {
     /// All are to be loaded, one bucket after another: what is needed for that is kept from now on. Nothing is loaded yet.
     pub(super) fn set_loading(&mut self) {
         if let Order::Disk(partial) = &mut self.order {
-            partial.landmarks = Some(BTreeSet::from([Address::ZERO]));
+            partial.landmarks = Some(BTreeMap::from([(Address::ZERO, 0)]));
         }
     }
 
@@ -246,43 +260,80 @@ impl Accounts {
     /// The accounts' order is broken.
     pub(crate) fn find_each(&self, addresses: &[Address], found: &mut [(u64, Leaf)]) -> Result<(), StoreError> {
         let (mut hashes, mut places) = ([0; ABREAST], [0; ABREAST]);
+        let mut walks = Vec::new();
         for (addresses, found) in addresses.chunks(ABREAST).zip(found.chunks_mut(ABREAST)) {
             for (hash, address) in hashes.iter_mut().zip(addresses) {
                 *hash = self.secret.hash_one(address);
             }
             for (place, hash) in places.iter_mut().zip(&hashes) {
-                // The first whose hash looks alike, nearly always the right one.
-                let alike = self.tables.get(table(*hash)).and_then(|table| table.find(*hash, |_| true));
-                *place = alike.map_or(0, |index| u64::from(*index));
+                *place = self.alike(*hash);
             }
             for (found, place) in found.iter_mut().zip(&places) {
                 *found = self.at(*place).map_or((NOT_LOADED, Leaf::SENTINEL), |leaf| (*place, *leaf));
                 self.note_use(*place);
             }
-            for (found, address) in found.iter_mut().zip(addresses) {
-                if found.1.address != *address || found.0 == NOT_LOADED {
-                    *found = match (self.get(address), &self.order) {
-                        (Some(found), _) => found,
-                        (None, Order::Disk(_)) => (NOT_LOADED, Leaf::SENTINEL),
-                        (None, Order::Landmarks(_)) => self.below(address).ok_or_else(|| missing(address))?,
-                    }
+            for (place, (found, address)) in found.iter_mut().zip(addresses).enumerate() {
+                if found.1.address == *address && found.0 != NOT_LOADED {
+                    continue;
+                }
+                *found = self.get(address).unwrap_or((NOT_LOADED, Leaf::SENTINEL));
+                if let (NOT_LOADED, Order::Landmarks(landmarks)) = (found.0, &self.order) {
+                    let (_, index) = landmarks.range(..address).next_back().ok_or_else(|| missing(address))?;
+                    let index = u64::from(*index);
+                    walks.push(Walk { place, address: *address, index, leaf: Leaf::SENTINEL, hash: 0 });
                 }
             }
+            self.walk_below(&mut walks, found)?;
         }
         Ok(())
     }
 
-    /// The account with the greatest address below `address`, and its index, while all are loaded.
-    fn below(&self, address: &Address) -> Option<(u64, Leaf)> {
-        self.below_among(u64::MAX, address)
+    /// Walks from landmarks to the accounts below some addresses, side by side as well, until none is left.
+    fn walk_below(&self, walks: &mut Vec<Walk>, found: &mut [(u64, Leaf)]) -> Result<(), StoreError> {
+        for walk in &mut *walks {
+            walk.leaf = *self.at(walk.index).ok_or_else(|| missing(&walk.address))?;
+        }
+        loop {
+            walks.retain(|walk| {
+                let goes_on = walk.leaf.next < walk.address && walk.leaf.next != Address::ZERO;
+                if let (false, Some(found)) = (goes_on, found.get_mut(walk.place)) {
+                    *found = (walk.index, walk.leaf);
+                }
+                goes_on
+            });
+            if walks.is_empty() {
+                return Ok(());
+            }
+            for walk in &mut *walks {
+                walk.hash = self.secret.hash_one(walk.leaf.next);
+            }
+            for walk in &mut *walks {
+                walk.index = self.alike(walk.hash);
+            }
+            for walk in &mut *walks {
+                let Leaf { address, next, .. } = walk.leaf;
+                let alike = self.at(walk.index).filter(|leaf| leaf.address == next).map(|leaf| (walk.index, *leaf));
+                // The order ascends: the walk ends.
+                let step = alike.or_else(|| self.get(&next)).filter(|_| next > address);
+                (walk.index, walk.leaf) = step.ok_or_else(|| missing(&walk.address))?;
+            }
+        }
     }
 
-    /// The same among the first `count` accounts alone; those between are passed over, each once.
+    /// The first account whose hash looks like this one, nearly always the one that has it.
+    fn alike(&self, hash: u64) -> u64 {
+        let alike = self.tables.get(table(hash)).and_then(|table| table.find(hash, |_| true));
+        alike.map_or(0, |index| u64::from(*index))
+    }
+
+    /// The account with the greatest address below `address` among the first `count`, and its index, while all are
+    /// loaded; those between are passed over, each once.
     pub(super) fn below_among(&self, count: u64, address: &Address) -> Option<(u64, Leaf)> {
         let Order::Landmarks(landmarks) = &self.order else { return None };
         let mut end = *address;
-        for landmark in landmarks.range(..address).rev() {
-            let (mut at, mut last) = (self.get(landmark)?, None);
+        for (landmark, index) in landmarks.range(..address).rev() {
+            let index = u64::from(*index);
+            let (mut at, mut last) = ((index, *self.at(index)?), None);
             loop {
                 let (index, leaf) = at;
                 last = if index < count { Some(at) } else { last };
@@ -374,7 +425,7 @@ impl Accounts {
             table.insert_unique(hash, index, hash_of);
         }
         if let (true, Some(landmarks)) = ((hash >> 32).is_multiple_of(LANDMARK), order.landmarks()) {
-            landmarks.insert(*address);
+            landmarks.insert(*address, index);
         }
     }
 
@@ -402,7 +453,7 @@ impl Accounts {
 }
 
 impl Order {
-    fn landmarks(&mut self) -> Option<&mut BTreeSet<Address>> {
+    fn landmarks(&mut self) -> Option<&mut BTreeMap<Address, u32>> {
         match self {
             Self::Landmarks(landmarks) => Some(landmarks),
             Self::Disk(partial) => partial.landmarks.as_mut(),
@@ -439,7 +490,6 @@ mod tests {
     use super::*;
     use cairn_ledger::{Account, testing::pebbles};
     use proptest::{prelude::*, test_runner::RngSeed};
-    use std::collections::BTreeMap;
 
     /// Eight leaves in a bucket.
     const BITS: u32 = 3;
@@ -480,7 +530,7 @@ mod tests {
         assert_eq!(accounts.balances(), balances);
         assert_eq!(accounts.tables.iter().map(HashTable::len).sum::<usize>(), expected.len());
         let Order::Landmarks(landmarks) = &accounts.order else { panic!("all are loaded") };
-        assert!(landmarks.iter().all(|address| expected.contains_key(address)));
+        assert!(landmarks.iter().all(|(address, index)| expected[address].0 == u64::from(*index)));
         for (index, leaf) in expected.values() {
             assert_eq!(accounts.at(*index), Some(leaf));
         }
@@ -489,7 +539,7 @@ mod tests {
             let address = leaf(n, 0).address;
             let below = expected.range(..address).next_back().map(|(_, found)| *found);
             assert_eq!(accounts.get(&address), expected.get(&address).copied(), "{n}");
-            assert_eq!(accounts.below(&address), below, "{n}");
+            assert_eq!(accounts.below_among(u64::MAX, &address), below, "{n}");
             let early = expected.range(..address).rev().map(|(_, found)| *found).find(|(index, _)| *index < 5);
             assert_eq!(accounts.below_among(5, &address), early, "{n}");
             let mut found = [(0, Leaf::SENTINEL)];
@@ -499,7 +549,8 @@ mod tests {
         let addresses: Vec<Address> = (1..300).map(|n| leaf(n, 0).address).collect();
         let mut each = vec![(0, Leaf::SENTINEL); addresses.len()];
         accounts.find_each(&addresses, &mut each).expect("the order is whole");
-        let one_by_one = addresses.iter().map(|address| accounts.get(address).or_else(|| accounts.below(address)));
+        let one_by_one =
+            addresses.iter().map(|address| expected.range(..=address).next_back().map(|(_, found)| *found));
         assert_eq!(each, one_by_one.map(|found| found.expect("the order is whole")).collect::<Vec<_>>());
     }
 
@@ -561,9 +612,9 @@ mod tests {
     #[test]
     fn an_order_that_does_not_ascend_is_broken_and_ends() {
         let mut accounts = accounts(&[3, 5]);
-        assert!(accounts.below(&leaf(9, 0).address).is_some(), "the negative control");
+        assert!(accounts.below_among(9, &leaf(9, 0).address).is_some(), "the negative control");
         accounts.set(3, [(2, leaf(5, 3))]);
-        accounts.order = Order::Landmarks(BTreeSet::from([Address::ZERO]));
+        accounts.order = Order::Landmarks(BTreeMap::from([(Address::ZERO, 0)]));
         let broken = accounts.find_each(&[leaf(9, 0).address], &mut [(0, Leaf::SENTINEL)]);
         let broken = broken.expect_err("5 names 3 as the next");
         assert!(broken.is_storage_failure());

@@ -13,6 +13,7 @@ use cairn_ledger::accounts::{AccountTree, BucketHashes, Leaf};
 use cairn_ledger::{Amount, ChainContext, ChainSpec, Hash, Height, LinkedHeader};
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 /// So many leaves are read and hashed at once by one worker; a multiple of what every bucket has.
@@ -20,6 +21,8 @@ const AT_ONCE: u64 = 1 << 13;
 /// Leaves in a bucket, as a power of two: as few as there is memory for.
 const BUCKET_BITS: u32 = 4;
 const LARGE_BUCKET_BITS: u32 = 6;
+/// Fewer buckets than this between two are read with them.
+const NEAR: u64 = 4;
 /// Buckets whose leaves are in hand at once at a start.
 const PART: usize = 1 << 12;
 /// An account that is loaded, with the hashes over it, its place in the table of addresses, and room for that to grow.
@@ -197,17 +200,31 @@ fn load_from_roots(
     // Of accounts that were touched, what they had then is taken off, and what they have now counted.
     let before: u64 = touched.values().map(|balance| balance.pebbles()).sum();
     let mut balances = stored.balances.saturating_sub(before);
-    for part in numbers.chunks(PART) {
-        let read = |number: &u64| store.leaves_at(number << room.bits..count.min((number + 1) << room.bits));
-        for (number, leaves) in part.iter().zip(workers.read_each(part, read)?) {
-            let hashes = BucketHashes::new_each(room.bits, &Leaf::hash_each(&leaves));
-            let touched = (number << room.bits..).zip(&leaves).filter(|(index, _)| touched.contains_key(index));
-            balances += touched.map(|(_, leaf)| leaf.account.balance.pebbles()).sum::<u64>();
-            let place = usize::try_from(*number).ok().and_then(|number| buckets.get_mut(number));
-            let (Some(place), Some(hashes)) = (place, hashes.into_iter().next()) else { continue };
-            let stays =
-                all_fit || (accounts.loaded() as u64) + 1 < room.max_loaded || number == numbers.last().unwrap_or(&0);
-            *place = (hashes.root(), (stays && accounts.load(*number, &leaves)).then_some(hashes));
+    let (last, ranges) = (numbers.last().copied().unwrap_or(0), near(&numbers, AT_ONCE >> room.bits));
+    let (mut rest, mut numbers) = (ranges.as_slice(), numbers.iter().peekable());
+    while !rest.is_empty() {
+        let mut in_hand = 0;
+        let some = rest.iter().take_while(|range| {
+            let is_more = in_hand < PART as u64;
+            in_hand += range.end - range.start;
+            is_more
+        });
+        let (part, after) = rest.split_at(some.count());
+        rest = after;
+        let read = |range: &Range<u64>| store.leaves_at(range.start << room.bits..count.min(range.end << room.bits));
+        for (range, leaves) in part.iter().zip(workers.read_each(part, read)?) {
+            while let Some(&number) = numbers.next_if(|number| **number < range.end) {
+                let leaves =
+                    leaves.chunks(1 << room.bits).nth(usize::try_from(number - range.start).unwrap_or(usize::MAX));
+                let leaves = leaves.ok_or_else(|| StoreError::corrupt::<LinkByIndex>(number << room.bits))?;
+                let hashes = BucketHashes::new_each(room.bits, &Leaf::hash_each(leaves));
+                let touched = (number << room.bits..).zip(leaves).filter(|(index, _)| touched.contains_key(index));
+                balances += touched.map(|(_, leaf)| leaf.account.balance.pebbles()).sum::<u64>();
+                let place = usize::try_from(number).ok().and_then(|number| buckets.get_mut(number));
+                let (Some(place), Some(hashes)) = (place, hashes.into_iter().next()) else { continue };
+                let stays = all_fit || (accounts.loaded() as u64) + 1 < room.max_loaded || number == last;
+                *place = (hashes.root(), (stays && accounts.load(number, leaves)).then_some(hashes));
+            }
         }
     }
     accounts.set_balances(balances);
@@ -219,6 +236,19 @@ fn load_from_roots(
     let max_loaded = usize::try_from(room.max_loaded).unwrap_or(usize::MAX);
     let roots_of = Some((stored.block, store.expect_header(&stored.block)?.header().height));
     Ok(Some(State { accounts, tree, max_loaded, roots_of }))
+}
+
+/// Buckets to be read, from the ascending numbers of those that must be: with what lies between two that are near, since
+/// another search costs more than to read on. A range has `most` at the most.
+fn near(numbers: &[u64], most: u64) -> Vec<Range<u64>> {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some(range) if number - range.end < NEAR && number - range.start < most => range.end = number + 1,
+            _ => ranges.push(*number..number + 1),
+        }
+    }
+    ranges
 }
 
 /// The accounts that were touched since roots were stored, and what each had then; `None` where that is not known.
@@ -288,6 +318,14 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_that_are_near_are_read_together_and_no_more_than_that() {
+        assert_eq!(near(&[], 9), []);
+        assert_eq!(near(&[3, 4, 8, 13], 100), [3..9, 13..14], "three are between, and four");
+        assert_eq!(near(&[0, 1, 2, 3, 4], 2), [0..2, 2..4, 4..5]);
+        assert_eq!(near(&[0, 3, 6], 4), [0..4, 6..7]);
+    }
 
     #[test]
     fn buckets_are_as_small_as_memory_allows_and_too_little_is_refused() {

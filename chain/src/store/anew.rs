@@ -6,7 +6,7 @@
 use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;
 use super::memory;
-use super::rocks::{Rocks, RocksBatch};
+use super::rocks::{Rocks, WritesAnew};
 use super::schema::{BlockKey, BodyByBlock, HeaderById, IdByHeight, Meta, MetaKey, MetaRecord, UndoByBlock};
 use super::snapshots::linked;
 use super::{ChainStore, Db, Durability, StoreError};
@@ -27,7 +27,7 @@ pub(crate) struct Anew<'db, T> {
 }
 
 enum Writes<'db> {
-    Rocks { rocks: &'db Rocks, number: u32, batch: RocksBatch },
+    Rocks { rocks: &'db Rocks, number: u32, batch: WritesAnew },
     Memory { view: &'db memory::MemoryView, writes: Vec<memory::Write> },
 }
 
@@ -152,7 +152,7 @@ impl Db {
     fn anew<T: Table>(&self) -> Result<Anew<'_, T>, StoreError> {
         let writes = match self.backend() {
             Backend::Rocks(rocks) => {
-                Writes::Rocks { rocks, number: rocks.begin_anew(T::NAME)?, batch: RocksBatch::default() }
+                Writes::Rocks { rocks, number: rocks.begin_anew(T::NAME)?, batch: WritesAnew::default() }
             }
             Backend::Memory(view) => Writes::Memory { view, writes: vec![memory::Write::Clear { table: T::NAME }] },
         };

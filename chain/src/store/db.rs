@@ -409,7 +409,7 @@ pub struct Batch<'db> {
 }
 
 enum RawBatch<'db> {
-    Rocks(&'db Rocks, RocksBatch),
+    Rocks(RocksBatch<'db>),
     Memory(&'db MemoryView, Vec<memory::Write>),
 }
 
@@ -417,7 +417,7 @@ impl<'db> Batch<'db> {
     /// An empty batch with room for so many bytes: one that grows is copied again and again.
     pub fn new(db: &'db Db, bytes: usize) -> Self {
         let raw = match &db.0 {
-            Backend::Rocks(rocks) => RawBatch::Rocks(rocks, RocksBatch::with_capacity_bytes(bytes)),
+            Backend::Rocks(rocks) => RawBatch::Rocks(RocksBatch::new(rocks, bytes)),
             Backend::Memory(view) => RawBatch::Memory(view, Vec::new()),
         };
         Self { raw, value: Vec::new() }
@@ -434,7 +434,7 @@ impl<'db> Batch<'db> {
         append(&mut self.value);
         let (key, value) = (key.to_bytes(), &*self.value);
         match &mut self.raw {
-            RawBatch::Rocks(rocks, batch) => rocks.put(batch, T::NAME, key.as_ref(), value),
+            RawBatch::Rocks(batch) => batch.put(T::NAME, key.as_ref(), value),
             RawBatch::Memory(_, writes) => writes.push(memory::Write::put(T::NAME, key.as_ref(), value)),
         }
     }
@@ -443,7 +443,7 @@ impl<'db> Batch<'db> {
     pub fn delete<T: Table>(&mut self, key: &T::Key) {
         let key = key.to_bytes();
         match &mut self.raw {
-            RawBatch::Rocks(rocks, batch) => rocks.delete(batch, T::NAME, key.as_ref()),
+            RawBatch::Rocks(batch) => batch.delete(T::NAME, key.as_ref()),
             RawBatch::Memory(_, writes) => writes.push(memory::Write::delete(T::NAME, key.as_ref())),
         }
     }
@@ -451,7 +451,7 @@ impl<'db> Batch<'db> {
     /// Removes everything in a table, as one mark, whose space compactions free; what is put after this stays.
     pub fn clear<T: Table>(&mut self) {
         match &mut self.raw {
-            RawBatch::Rocks(rocks, batch) => rocks.clear(batch, T::NAME),
+            RawBatch::Rocks(batch) => batch.clear(T::NAME),
             RawBatch::Memory(_, writes) => writes.push(memory::Write::Clear { table: T::NAME }),
         }
     }
@@ -460,7 +460,7 @@ impl<'db> Batch<'db> {
     pub fn delete_range<T: Table>(&mut self, from: &T::Key, to: &T::Key) {
         let (from, to) = (from.to_bytes(), to.to_bytes());
         match &mut self.raw {
-            RawBatch::Rocks(rocks, batch) => rocks.delete_range(batch, T::NAME, from.as_ref(), to.as_ref()),
+            RawBatch::Rocks(batch) => batch.delete_range(T::NAME, from.as_ref(), to.as_ref()),
             RawBatch::Memory(_, writes) => {
                 let (from, to) = (from.as_ref().into(), to.as_ref().into());
                 writes.push(memory::Write::DeleteRange { table: T::NAME, from, to });
@@ -475,7 +475,7 @@ impl<'db> Batch<'db> {
     pub fn write(self, durability: Durability) -> Result<(), StoreError> {
         let is_synced = durability == Durability::Synced;
         match self.raw {
-            RawBatch::Rocks(rocks, batch) => rocks.write(batch, is_synced),
+            RawBatch::Rocks(batch) => batch.write(is_synced),
             RawBatch::Memory(view, writes) => view.write(writes, is_synced),
         }
     }

@@ -37,8 +37,8 @@ const PAST_EVERY_KEY: usize = 64;
 /// What is found under a key.
 pub(super) type Value<'a> = DBPinnableSlice<'a>;
 
-/// Writes that happen all together or not at all.
-pub(super) type RocksBatch = WriteBatch;
+/// What is written past the log of what a table will be.
+pub(super) type WritesAnew = WriteBatch;
 
 /// An open database: read as it is or, [frozen](Rocks::frozen), as it was. Writes go to the database either way.
 pub(super) struct Rocks {
@@ -376,26 +376,6 @@ impl Rocks {
         self.db().flush_cfs_opt(&families.iter().collect::<Vec<_>>(), &FlushOptions::default()).map_err(failed("flush"))
     }
 
-    /// Adds a put to a batch.
-    pub(super) fn put(&self, batch: &mut WriteBatch, table: &'static str, key: &[u8], value: &[u8]) {
-        batch.put_cf(&self.family(table), key, value);
-    }
-
-    /// Adds a removal.
-    pub(super) fn delete(&self, batch: &mut WriteBatch, table: &'static str, key: &[u8]) {
-        batch.delete_cf(&self.family(table), key);
-    }
-
-    /// Adds the removal of everything in a table, as one mark, whose space compactions free.
-    pub(super) fn clear(&self, batch: &mut WriteBatch, table: &'static str) {
-        batch.delete_range_cf(&self.family(table), &[][..], &[u8::MAX; PAST_EVERY_KEY][..]);
-    }
-
-    /// Adds the removal of everything from one key up to another, which stays.
-    pub(super) fn delete_range(&self, batch: &mut WriteBatch, table: &'static str, from: &[u8], to: &[u8]) {
-        batch.delete_range_cf(&self.family(table), from, to);
-    }
-
     /// Drops the files that hold nothing else than what was removed from one key up to another, and merges what is left
     /// there, of which there is little.
     pub(super) fn free_range(&self, table: &'static str, from: &[u8], to: &[u8]) -> Result<(), StoreError> {
@@ -417,12 +397,6 @@ impl Rocks {
             Err(error) if error.kind() != rocksdb::ErrorKind::TimedOut => Err(self.not_written(error)),
             _ => Ok(()),
         }
-    }
-
-    pub(super) fn write(&self, batch: WriteBatch, is_synced: bool) -> Result<(), StoreError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(is_synced);
-        self.write_with(batch, &options)
     }
 
     fn write_with(&self, batch: WriteBatch, options: &WriteOptions) -> Result<(), StoreError> {
@@ -468,6 +442,61 @@ impl SortedFile<'_> {
     /// Adds an entry; its key is greater than all before.
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.writer.put(key, value).map_err(failed(self.table))
+    }
+}
+
+/// Writes that happen all together or not at all.
+pub(super) struct RocksBatch<'db> {
+    rocks: &'db Rocks,
+    writes: WriteBatch,
+    /// The column families of the tables that are written: RocksDB's binding looks each up behind a lock.
+    families: Vec<(&'static str, Arc<BoundColumnFamily<'db>>)>,
+}
+
+impl<'db> RocksBatch<'db> {
+    /// An empty batch with room for so many bytes.
+    pub(super) fn new(rocks: &'db Rocks, bytes: usize) -> Self {
+        Self { rocks, writes: WriteBatch::with_capacity_bytes(bytes), families: Vec::new() }
+    }
+
+    fn family(&mut self, table: &'static str) -> Arc<BoundColumnFamily<'db>> {
+        let known = self.families.iter().find(|(name, _)| std::ptr::eq(*name, table));
+        if let Some((_, family)) = known {
+            return family.clone();
+        }
+        let family = self.rocks.family(table);
+        self.families.push((table, family.clone()));
+        family
+    }
+
+    /// Adds a put.
+    pub(super) fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
+        let family = self.family(table);
+        self.writes.put_cf(&family, key, value);
+    }
+
+    /// Adds a removal.
+    pub(super) fn delete(&mut self, table: &'static str, key: &[u8]) {
+        let family = self.family(table);
+        self.writes.delete_cf(&family, key);
+    }
+
+    /// Adds the removal of everything in a table, as one mark, whose space compactions free.
+    pub(super) fn clear(&mut self, table: &'static str) {
+        self.delete_range(table, &[], &[u8::MAX; PAST_EVERY_KEY]);
+    }
+
+    /// Adds the removal of everything from one key up to another, which stays.
+    pub(super) fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
+        let family = self.family(table);
+        self.writes.delete_range_cf(&family, from, to);
+    }
+
+    /// Writes it.
+    pub(super) fn write(self, is_synced: bool) -> Result<(), StoreError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(is_synced);
+        self.rocks.write_with(self.writes, &options)
     }
 }
 
