@@ -43,6 +43,8 @@ pub struct Plan {
     pub signers: u64,
     /// Payments of each.
     pub rounds: u64,
+    /// Whether each payment creates its receiver's account, or else is to one that is there.
+    pub creates: bool,
 }
 
 /// A chain's files.
@@ -80,9 +82,9 @@ pub fn write_network(spec: &ChainSpec, path: &Path) -> Result<(), Failure> {
 /// The files of a chain in `work`, made unless they are there.
 pub fn files(work: &Path, plan: Plan) -> Result<Files, Failure> {
     let spec = network(LONG_AGO);
-    let Plan { accounts, signers, rounds } = plan;
+    let Plan { accounts, signers, rounds, creates } = plan;
     let id = &spec.genesis_id().to_string()[..8];
-    let name = format!("{id}-{accounts}-{signers}x{rounds}");
+    let name = format!("{id}-{accounts}-{signers}x{rounds}{}", if creates { "-new" } else { "" });
     let files = Files {
         network: work.join("network.toml"),
         base: work.join(format!("base-{id}-{accounts}-{signers}.blocks")),
@@ -131,7 +133,7 @@ pub fn small_blocks(work: &Path, chain: SmallBlocks) -> Result<(PathBuf, PathBuf
         return Ok((path, file));
     }
     eprintln!("   making a chain of {} blocks with {} payments each", chain.blocks, chain.payments);
-    let people = People::new(Plan { accounts: PAYERS, signers: PAYERS, rounds: 1 });
+    let people = People::new(Plan { accounts: PAYERS, signers: PAYERS, rounds: 1, creates: false });
     let (mut maker, mut blocks, mut height) = (Maker::new(&spec), BlockFile::create(&file, &spec)?, 0);
     maker.fund(&people, |block| {
         height += 1;
@@ -177,19 +179,30 @@ impl People {
         }
     }
 
-    /// One payment of each signer to an account that is there, in a mixed order of receivers.
+    /// One payment of each signer, to somebody new or to an account that is there, in a mixed order of receivers.
     pub fn payments(&self, spec: &ChainSpec, nonce: u64) -> Vec<Transaction> {
         in_two(self.plan.signers, |n| {
+            if self.plan.creates {
+                let to = sha256(&[b"somebody new", &nonce.to_le_bytes(), &n.to_le_bytes()]);
+                let price = spec.params().account_price.pebbles();
+                let (key, sender) = &self.signers[n as usize];
+                let output = Output { to: Address::from_bytes(*to.as_bytes()), amount: pebbles(7) };
+                return sign(spec, (key, *sender), (nonce, price), vec![output]);
+            }
             let mixed = n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ nonce.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let to = self.address((mixed >> 16) % self.plan.accounts);
-            let (key, sender) = &self.signers[n as usize];
-            sign(spec, (key, *sender), (nonce, 0), vec![Output { to, amount: pebbles(7) }])
+            self.payment(spec, n, nonce, (mixed >> 16) % self.plan.accounts)
         })
+    }
+
+    /// The payment of the n-th signer with this nonce, to an account that is there.
+    pub fn payment(&self, spec: &ChainSpec, n: u64, nonce: u64, to: u64) -> Transaction {
+        let (key, sender) = &self.signers[n as usize];
+        sign(spec, (key, *sender), (nonce, 0), vec![Output { to: self.address(to), amount: pebbles(7) }])
     }
 }
 
 /// `make` of 0 .. count, in order, on two threads.
-fn in_two<T: Send>(count: u64, make: impl Fn(u64) -> T + Sync) -> Vec<T> {
+pub fn in_two<T: Send>(count: u64, make: impl Fn(u64) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let half = scope.spawn(|| (0..count / 2).map(&make).collect::<Vec<_>>());
         let rest: Vec<T> = (count / 2..count).map(&make).collect();
@@ -218,6 +231,26 @@ fn sign(
     body.sign(key, &spec.genesis_id(), &[7; 32])
 }
 
+/// Everybody's account, block by block, in payments of 1 024 outputs.
+pub fn funding<'a>(spec: &'a ChainSpec, people: &'a People) -> impl Iterator<Item = Vec<Transaction>> + 'a {
+    let treasurer = key(TREASURER);
+    let (sender, stride) = (treasurer.address(), people.plan.accounts / people.plan.signers);
+    let output = move |n: u64| {
+        let amount = if n.is_multiple_of(stride) { SIGNER_PEBBLES } else { OTHER_PEBBLES };
+        Output { to: people.address(n), amount: pebbles(amount) }
+    };
+    let most = spec.params().account_price.pebbles() * MAX_OUTPUTS as u64;
+    let (accounts, outputs) = (people.plan.accounts, MAX_OUTPUTS as u64);
+    (0..accounts).step_by(MAX_NEW_ACCOUNTS as usize).map(move |first| {
+        let end = accounts.min(first + MAX_NEW_ACCOUNTS);
+        let pay = (first..end).step_by(MAX_OUTPUTS).map(|first| {
+            let some = first..end.min(first + outputs);
+            sign(spec, (&treasurer, sender), (first / outputs, most), some.map(output).collect())
+        });
+        pay.collect()
+    })
+}
+
 /// A chain under construction, with all accounts in memory.
 pub struct Maker<'a> {
     spec: &'a ChainSpec,
@@ -231,25 +264,9 @@ impl<'a> Maker<'a> {
         Self { spec, context: ChainContext::genesis(spec), state: genesis_state(spec) }
     }
 
-    /// Makes everybody's account, in payments of 1 024 outputs.
+    /// Makes everybody's account.
     pub fn fund(&mut self, people: &People, mut put: impl FnMut(&Block) -> Result<(), Failure>) -> Result<(), Failure> {
-        let treasurer = key(TREASURER);
-        let (sender, stride) = (treasurer.address(), people.plan.accounts / people.plan.signers);
-        let output = |n: u64| {
-            let amount = if n.is_multiple_of(stride) { SIGNER_PEBBLES } else { OTHER_PEBBLES };
-            Output { to: people.address(n), amount: pebbles(amount) }
-        };
-        let all: Vec<u64> = (0..people.plan.accounts).collect();
-        let (mut nonce, most) = (0, self.spec.params().account_price.pebbles() * MAX_OUTPUTS as u64);
-        for block in all.chunks(MAX_NEW_ACCOUNTS as usize) {
-            let pay = block.chunks(MAX_OUTPUTS).map(|some| {
-                nonce += 1;
-                sign(self.spec, (&treasurer, sender), (nonce - 1, most), some.iter().map(|n| output(*n)).collect())
-            });
-            let transactions = pay.collect();
-            put(&self.block(transactions)?)?;
-        }
-        Ok(())
+        funding(self.spec, people).try_for_each(|transactions| put(&self.block(transactions)?))
     }
 
     /// The next block, with these transactions, which must all fit.

@@ -19,10 +19,15 @@ pub fn call_body(method: &str, params: &Value) -> String {
 
 /// A request, with all of its head.
 pub fn request(port: u16, token: Option<&str>, body: &str) -> Vec<u8> {
-    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    authorized_request(port, token.map(|token| format!("Bearer {token}")).as_deref(), body)
+}
+
+/// A request of somebody who says who it is in this way (RFC 9110 §11.6.2).
+pub fn authorized_request(port: u16, authorization: Option<&str>, body: &str) -> Vec<u8> {
+    let authorization = authorization.map_or_else(String::new, |value| format!("Authorization: {value}\r\n"));
     let length = body.len();
     format!(
-        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n{token}\
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n{authorization}\
          Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()

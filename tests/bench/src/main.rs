@@ -8,8 +8,9 @@
 //! # Map
 //! [`chains`] chains to measure on · [`shaper`] slow lines and [`browser`] a browser, as in
 //! the tests · [`node`] the program and its processes ·
-//! [`http`] a client that costs next to nothing, and load made with it · [`reference`] libsecp256k1, the yardstick ·
-//! [`results`] values, medians, the file they are kept in · [`parts`] what is measured · [`report`] the page
+//! [`bitcoind`] Bitcoin Core and its relatives, and chains for them · [`http`] a client that costs next to nothing, and load made
+//! with it · [`reference`] libsecp256k1, the yardstick · [`quiet`] other work on the machine · [`results`] values, medians, the
+//! file they are kept in · [`parts`] what is measured · [`report`] the page
 //!
 //! # Invariants
 //! 1. Nothing of the node is linked in: what is measured is the program that users run, from CAIRN_BIN.
@@ -18,6 +19,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program that tells its user what it found")]
 
+mod bitcoind;
 #[cfg_attr(not(test), expect(dead_code, reason = "tests need more of it"))]
 #[path = "../../src/browser.rs"]
 mod browser;
@@ -25,6 +27,7 @@ mod chains;
 mod http;
 mod node;
 mod parts;
+mod quiet;
 mod reference;
 mod report;
 mod results;
@@ -32,7 +35,7 @@ mod results;
 #[path = "../../src/shaper.rs"]
 mod shaper;
 
-use results::Results;
+use results::{Results, Run};
 use std::{env, path::PathBuf, process::ExitCode};
 
 /// What stops a measurement: told as it is, to the person who started it.
@@ -82,7 +85,7 @@ fn measure(work: &str, results: &str, options: &[&str]) -> Result<(), Failure> {
     let path = PathBuf::from(results);
     // Parts that are not measured now keep what an earlier run found.
     let mut results = if path.exists() { Results::read(&path)? } else { Results::default() };
-    results.describe_machine();
+    results.begin(Run::here()?);
     let bench = parts::Bench { work: PathBuf::from(work), full };
     std::fs::create_dir_all(&bench.work)?;
     for part in parts::ALL {

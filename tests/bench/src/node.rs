@@ -3,18 +3,18 @@
 use crate::{Failure, http};
 use serde_json::{Value, json};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, net::TcpListener, thread};
 
 /// Between two looks at whether something has come about: finer than anything measured this way.
-const PAUSE: Duration = Duration::from_millis(2);
+pub const PAUSE: Duration = Duration::from_millis(2);
 /// Between two looks at what a process holds.
 const LOOK_AT_MEMORY: Duration = Duration::from_millis(20);
 /// Longer than anything here may take.
-const PATIENCE: Duration = Duration::from_secs(900);
+pub const PATIENCE: Duration = Duration::from_secs(900);
 /// How long a node is watched to see whether it rests …
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// … which it does when it needs no more than this share of a processor.
@@ -30,9 +30,25 @@ pub fn program(name: &str) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
+/// A program that is held to so many cores, by taskset.
+pub fn on_cores(program: &Path, cores: Option<usize>) -> Command {
+    match cores {
+        None => Command::new(program),
+        Some(cores) => {
+            let mut command = Command::new("taskset");
+            command.arg("-c").arg(format!("0-{}", cores.saturating_sub(1))).arg(program);
+            command
+        }
+    }
+}
+
 /// Runs a command of cairn-node that prints JSON.
 pub fn run(arguments: &[&str]) -> Result<Value, Failure> {
-    let output = Command::new(program("cairn-node")?).args(arguments).output()?;
+    run_on(None, arguments)
+}
+
+fn run_on(cores: Option<usize>, arguments: &[&str]) -> Result<Value, Failure> {
+    let output = on_cores(&program("cairn-node")?, cores).args(arguments).output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(format!("cairn-node {}: {said}", arguments.join(" ")).into());
@@ -49,18 +65,45 @@ pub fn import(network: &Path, data: &Path, file: &Path, threads: Option<usize>) 
     run(&arguments)
 }
 
-/// The same, and the most that the process held, in MiB.
-pub fn import_and_peak(network: &Path, data: &Path, file: &Path) -> Result<(Value, f64), Failure> {
+/// The same, with the whole process held to so many cores.
+pub fn import_on(network: &Path, data: &Path, file: &Path, cores: usize) -> Result<Value, Failure> {
+    let (network, data, file) = (network.display().to_string(), data.display().to_string(), file.display().to_string());
+    let threads = cores.to_string();
+    let import = ["import", &file, "--json", "--chain", &network, "--data-dir", &data, "--threads", &threads];
+    run_on(Some(cores), &import)
+}
+
+/// An import that was looked at meanwhile.
+pub struct WatchedImport {
+    /// What it says of itself.
+    pub figures: Value,
+    /// The most that the process held, in MiB.
+    pub peak_mib: f64,
+    /// Transactions a second in the second half of the file; of a file that takes less than some ten seconds, nothing is
+    /// known.
+    pub later_per_second: f64,
+}
+
+/// The same, looked at meanwhile.
+pub fn watched_import(network: &Path, data: &Path, file: &Path) -> Result<WatchedImport, Failure> {
     let mut import = Command::new(program("cairn-node")?);
     import.arg("import").arg(file).args(["--json", "--chain"]).arg(network).arg("--data-dir").arg(data);
-    let mut child = import.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut peak = 0.0;
+    let mut child = import.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    // "BYTES of BYTES bytes, …", a line now and then.
+    let progress = child.stderr.take().map(BufReader::new).ok_or("a pipe")?;
+    let progress = thread::spawn(move || {
+        let lines = progress.lines().map_while(Result::ok);
+        lines
+            .filter_map(|line| Some((Instant::now(), line.split(' ').next()?.parse::<f64>().ok()?)))
+            .collect::<Vec<_>>()
+    });
+    let mut peak_mib = 0.0;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
         }
         // Of one that is ending there is none.
-        peak = memory_mib(child.id(), "VmHWM").unwrap_or(peak);
+        peak_mib = memory_mib(child.id(), "VmHWM").unwrap_or(peak_mib);
         thread::sleep(LOOK_AT_MEMORY);
     };
     let mut said = Vec::new();
@@ -68,11 +111,26 @@ pub fn import_and_peak(network: &Path, data: &Path, file: &Path) -> Result<(Valu
     if !status.success() {
         return Err(format!("cairn-node import of {} ended with {status}", file.display()).into());
     }
-    Ok((serde_json::from_slice(&said)?, peak))
+    let figures: Value = serde_json::from_slice(&said)?;
+    let progress = progress.join().map_err(|_| "reading an import's progress panicked")?;
+    let a_transaction = number(&figures, "bytes")? / number(&figures, "transactions")?;
+    let last = progress.last().copied();
+    let half = last.and_then(|(_, all)| progress.iter().copied().find(|(_, done)| *done >= all / 2.0));
+    let later = half
+        .zip(last)
+        .map(|((middle, half), (end, all))| (all - half) / a_transaction / end.duration_since(middle).as_secs_f64());
+    Ok(WatchedImport { figures, peak_mib, later_per_second: later.unwrap_or(f64::NAN) })
+}
+
+/// Writes a node's blocks from a height on to a file.
+pub fn export(network: &Path, data: &Path, file: &Path, from: u64) -> Result<(), Failure> {
+    let (network, data, file) = (network.display().to_string(), data.display().to_string(), file.display().to_string());
+    let from = from.to_string();
+    run(&["export", &file, "--from", &from, "--json", "--chain", &network, "--data-dir", &data]).map(drop)
 }
 
 /// A field of /proc/PID/status in MiB.
-fn memory_mib(process: u32, field: &str) -> Result<f64, Failure> {
+pub fn memory_mib(process: u32, field: &str) -> Result<f64, Failure> {
     let text = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = text.lines().find(|line| line.starts_with(field)).ok_or("the system does not say")?;
     let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
@@ -145,6 +203,11 @@ impl Scratch {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Keeps it, under another name.
+    pub fn keep(self, name: &Path) -> Result<(), Failure> {
+        Ok(fs::rename(&self.0, name)?)
     }
 }
 
@@ -294,7 +357,40 @@ impl Drop for Node {
     }
 }
 
+/// A process of `cairn-stranger`, a peer that is no node; ended when dropped.
+pub struct Stranger {
+    child: Child,
+    /// What it said when it was where it should be.
+    pub said: String,
+}
+
+impl Stranger {
+    /// Starts one, and waits until it says something.
+    pub fn start(words: &[String]) -> Result<Self, Failure> {
+        let mut command = Command::new(program("cairn-stranger")?);
+        let mut child = command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let said = child.stdout.take().ok_or("its output was asked for")?;
+        let mut stranger = Self { child, said: String::new() };
+        BufReader::new(said).read_line(&mut stranger.said)?;
+        stranger.said.truncate(stranger.said.trim_end().len());
+        Ok(stranger)
+    }
+
+    /// Processor seconds it has used.
+    pub fn burned(&self) -> Result<f64, Failure> {
+        processor_seconds(self.child.id())
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A port of loopback that nobody listens on.
-fn free_port() -> Result<u16, Failure> {
+pub fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -8,13 +8,14 @@ mod explorer;
 mod flood;
 mod growth;
 mod healing;
+mod large;
 mod mesh;
-mod peer;
 mod peers;
 mod process;
 mod propagation;
 mod replay;
 mod rpc;
+mod side_by_side;
 mod snapshot;
 mod subscribers;
 
@@ -43,7 +44,7 @@ pub struct Bench {
 }
 
 /// Many accounts, all of which pay once.
-const EVERYBODY_PAYS: Plan = Plan { accounts: 200_000, signers: 200_000, rounds: 1 };
+const EVERYBODY_PAYS: Plan = Plan { accounts: 200_000, signers: 200_000, rounds: 1, creates: false };
 
 /// Bytes of these protocols that came to a node from those it is connected with.
 fn traffic(node: &Node, protocols: &[&str]) -> Result<f64, Failure> {
@@ -73,6 +74,12 @@ pub const ALL: &[Part] = &[
         what: "the cost of a payment by the size of the state",
         takes: "4 min",
         measure: replay::accounts,
+    },
+    Part {
+        name: "large",
+        what: "ten million accounts under a bound of memory; --full: a hundred million, which take an hour to make",
+        takes: "10 min",
+        measure: large::large,
     },
     Part {
         name: "sync",
@@ -172,9 +179,39 @@ pub const ALL: &[Part] = &[
         measure: flood::flood,
     },
     Part {
-        name: "peer",
-        what: "the same reads of litecoind (regtest), where it is installed",
-        takes: "1 min",
-        measure: peer::litecoind,
+        name: "beside-replay",
+        what: "beside Bitcoin Core: replay and R, on all cores and on one",
+        takes: "6 min",
+        measure: side_by_side::replay,
+    },
+    Part {
+        name: "beside-sync",
+        what: "beside Bitcoin Core: synchronisation, memory after it, disk",
+        takes: "5 min",
+        measure: side_by_side::sync,
+    },
+    Part {
+        name: "beside-admission",
+        what: "beside Bitcoin Core: payments into the pool over JSON-RPC",
+        takes: "4 min",
+        measure: side_by_side::admission,
+    },
+    Part {
+        name: "beside-reads",
+        what: "beside Bitcoin Core: reads over JSON-RPC",
+        takes: "4 min",
+        measure: side_by_side::reads,
+    },
+    Part {
+        name: "beside-start",
+        what: "beside Bitcoin Core and Litecoin Core: from start to the first answer; idle memory",
+        takes: "4 min",
+        measure: side_by_side::start,
+    },
+    Part {
+        name: "beside-line",
+        what: "beside Bitcoin Core: a block of 5 000 payments along a line of 8 nodes",
+        takes: "4 min",
+        measure: side_by_side::line,
     },
 ];

@@ -1,11 +1,11 @@
 //! `docs/performance.md`, from what was measured.
 
-use crate::results::Results;
+use crate::results::{Figure, Results, Run};
 use std::fmt::Write as _;
 
 /// What the page shows, group by group. A line that begins with `#` is a group's title. Any other has five columns
 /// between bars, of which the last three may be empty: what it is, the figure's name, its unit, what it is compared with
-/// (another figure of the same run, or a value that was measured elsewhere, and what that is), and what was aimed at.
+/// (another figure of the same run, and what that is), and what was aimed at.
 const FIGURES: &str = include_str!("figures.txt");
 
 /// The groups of [`FIGURES`]: a title and its lines.
@@ -29,25 +29,12 @@ fn goal(text: &str) -> Option<(bool, f64)> {
 /// The whole page.
 pub fn page(results: &Results) -> String {
     let mut page = String::from(HEAD);
-    let said = |name| results.text(name).unwrap_or("unknown");
-    let (machine, system, compiler) = (said("machine"), said("system"), said("compiler"));
-    write(&mut page, format_args!("\n**Machine**: {machine}; {system}; {compiler}; {}.", said("day")));
-    let load = said("load");
-    let busy = load.parse().is_ok_and(|load: f64| load > BUSY);
-    let warning =
-        if busy { ": **the machine was busy with other work; rates are too low, times too long**" } else { "" };
-    write(&mut page, format_args!(" Load before the run: {load}{warning}.\n"));
     for (title, rows) in groups() {
         let measured: Vec<String> = rows.iter().filter_map(|row| line(results, row)).collect();
         if measured.is_empty() {
             continue;
         }
-        write(
-            &mut page,
-            format_args!(
-                "\n## {title}\n| what | measured (range) | reference | ratio | goal |\n|---|---|---|---|---|\n"
-            ),
-        );
+        write(&mut page, format_args!("\n## {title}\n{COLUMNS}"));
         measured.iter().for_each(|line| page.push_str(line));
     }
     page.push_str(OPEN);
@@ -56,24 +43,50 @@ pub fn page(results: &Results) -> String {
         page.push_str("\n## Not measured\n");
         notes.iter().for_each(|(name, text)| write(&mut page, format_args!("- `{name}`: {text}\n")));
     }
+    page.push_str(RUNS);
+    for (n, run) in results.runs().iter().enumerate() {
+        let Run { day, machine, system, compiler, cairn, beside, load } = run;
+        let busy = if load.parse().is_ok_and(|load: f64| load > BUSY) { ", **busy**" } else { "" };
+        let beside = if beside.is_empty() { String::new() } else { format!("; {}", beside.join("; ")) };
+        write(
+            &mut page,
+            format_args!("| {n} | {day} | {cairn}{beside} | {machine}; {system}; {compiler} | {load}{busy} |\n"),
+        );
+    }
     page
 }
 
 /// Above this load average, the benches did not have the machine to themselves.
 const BUSY: f64 = 1.0;
 
+const COLUMNS: &str = "| what | measured | reference | ratio | goal | run |\n|---|---|---|---|---|---|\n";
+
+const RUNS: &str = "
+## The runs
+The load is the average of the minute before; above 1, the machine was busy with other work: rates are too low then, times too long.
+
+| run | day | what | machine | load |
+|---|---|---|---|---|
+";
+
 const HEAD: &str = "\
 # Performance
 
-Written by `scripts/bench/run.sh`; every value behind it is in `scripts/bench/results.json`. A figure is the median of its
-runs, with the least and the greatest in parentheses; ratios are of medians measured in turns in the same run, where the
-reference has no such note. Parts are measured one by one, so groups may be of different days, and of different machines of the
-same kind; ratios never are. Figures for Bitcoin Core 31 were measured once on a machine of the same kind, with payments of one
-input, and are repeated here for comparison only.
+Written by `scripts/bench/run.sh` and, where Cairn is compared with Bitcoin Core, `scripts/bench/peers.sh`; every value behind it is
+in `scripts/bench/results.json`. A figure is the median of its values, with the least, the greatest and their number in
+parentheses. The last column says of which run it is; [the runs](#the-runs) are listed below, with machine, versions and day. A
+reference is always of the same run, measured in turns with what it is compared with; nothing is compared with figures from elsewhere.
 
 R is payments replayed per second, divided by cores times the single BIP340 verifications a core does in a second with
 libsecp256k1, the key parsed from its bytes. It says what a payment costs in the currency of the one thing nobody can leave out, so
 it survives a noisy or a slower machine. Replay is `cairn-node import`: every rule, from the bytes of a file to a state on disk.
+
+Bitcoin Core replays with `-reindex-chainstate -assumevalid=0`, timed by its own log, from its last block before the payments to its
+tip. Its 200 000 payments have one input and two outputs each (P2TR, key path), all of them to keys that nobody has seen before, so
+each leaves one coin more; that is like a Cairn payment that creates its receiver's account. A payment among accounts that are there
+leaves the state as large as it was; Bitcoin has nothing of the kind, and the same figure stands beside it. Before each of these
+measurements the script waits until others use less than a tenth of a core, and what they use meanwhile is counted: values beside more
+than a fifth of a core are left out where two others are left, and called noisy where not.
 ";
 
 /// What is not reached, and where it goes.
@@ -100,29 +113,32 @@ fn write(page: &mut String, text: std::fmt::Arguments<'_>) {
 fn line(results: &Results, row: &str) -> Option<String> {
     let [what, name, unit, reference, aim] = columns(row);
     let figure = results.figure(name)?;
-    let (median, (low, high)) = (figure.median(), figure.range());
-    let measured = match figure.values.len() {
-        1 => shown(median, unit),
-        _ => format!("{} ({} to {})", shown(median, unit), shown(low, ""), shown(high, "")),
-    };
     let (other, kind) = reference.split_once(": ").unwrap_or_default();
-    let elsewhere = other.parse::<f64>().ok();
-    let same_run = results.figure(other).map(|figure| figure.median());
-    let compared = elsewhere.or(same_run);
-    let ratio = compared.map(|value| median / value);
-    let reference = compared.map_or_else(String::new, |value| format!("{kind}: {}", shown(value, unit)));
-    // A goal for something that is compared in the same run is one for the ratio.
-    let (judged, unit) = match ratio {
-        Some(ratio) if elsewhere.is_none() => (ratio, " times"),
-        _ => (median, unit),
-    };
+    // Of another run, it is no reference.
+    let other = results.figure(other).filter(|other| other.run == figure.run);
+    let ratio = other.map(|other| figure.median() / other.median());
+    let reference = other.map_or_else(String::new, |other| format!("{kind}: {}", values(other, unit)));
+    // A goal for something that is compared is one for the ratio.
+    let (judged, goal_unit) = ratio.map_or((figure.median(), unit), |ratio| (ratio, " times"));
     let goal = match goal(aim) {
         None => String::new(),
-        Some((true, goal)) => format!("at least {}: {}", shown(goal, unit), verdict(judged >= goal)),
-        Some((false, goal)) => format!("at most {}: {}", shown(goal, unit), verdict(judged <= goal)),
+        // The reference was not measured.
+        Some(_) if ratio.is_none() && !kind.is_empty() => String::new(),
+        Some((true, goal)) => format!("at least {}: {}", shown(goal, goal_unit), verdict(judged >= goal)),
+        Some((false, goal)) => format!("at most {}: {}", shown(goal, goal_unit), verdict(judged <= goal)),
     };
     let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
-    Some(format!("| {what} | {measured} | {reference} | {ratio} | {goal} |\n"))
+    Some(format!("| {what} | {} | {reference} | {ratio} | {goal} | {} |\n", values(figure, unit), figure.run))
+}
+
+/// The median, and of what.
+fn values(figure: &Figure, unit: &str) -> String {
+    let (low, high) = figure.range();
+    let noisy = if figure.is_noisy() { ", noisy" } else { "" };
+    match figure.values().len() {
+        1 => format!("{}{noisy}", shown(figure.median(), unit)),
+        n => format!("{} ({} to {}; {n}{noisy})", shown(figure.median(), unit), shown(low, ""), shown(high, "")),
+    }
 }
 
 fn verdict(reached: bool) -> &'static str {
@@ -156,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_line_of_the_figures_is_read() {
-        assert_eq!(groups().map(|(_, rows)| rows.len()).sum::<usize>(), 74);
+        assert_eq!(groups().map(|(_, rows)| rows.len()).sum::<usize>(), 178);
         for row in groups().flat_map(|(_, rows)| rows) {
             let [what, name, _, reference, aim] = columns(row);
             assert!(row.matches('|').count() == 4 && !what.is_empty() && !name.is_empty(), "{row}");
@@ -176,18 +192,23 @@ mod tests {
 
     #[test]
     fn a_goal_is_judged_by_the_median_or_by_the_ratio_of_the_same_run() {
-        let mut results = Results::default();
+        let (text, mut results) = (String::new, Results::default());
+        let (day, machine, system, compiler, cairn, load) = (text(), text(), text(), text(), text(), text());
+        let run = Run { day, machine, system, compiler, cairn, beside: Vec::new(), load };
+        results.begin(run.clone());
+        results.add("start.million_killed_seconds", 1.0);
         [0.9, 1.1, 1.05].iter().for_each(|value| results.add("replay.2.r", *value));
         results.add("accounts.10000.us_per_payment", 20.0);
         results.add("accounts.1000000.us_per_payment", 40.0);
+        results.begin(run);
+        results.add("accounts.100000.us_per_payment", 20.0);
         let page = page(&results);
         assert!(
-            page.contains(
-                "| R on two cores | 1.05 (0.900 to 1.10) | Bitcoin Core 31: 0.450 | 2.33 | at least 1.00: reached |"
-            ),
+            page.contains("| R on two cores | 1.05 (0.900 to 1.10; 3) |  |  | at least 1.00: reached | 0 |"),
             "{page}"
         );
-        assert!(page.contains("| 2.00 | at most 1.50 times: **not reached** |"), "{page}");
+        assert!(page.contains("| 2.00 | at most 1.50 times: **not reached** | 0 |"), "{page}");
+        assert!(page.contains("| at 100 thousand | 20.0 µs |  |  |  | 1 |"), "of another run is no reference: {page}");
         assert!(!page.contains("JSON-RPC, 8"), "a group without figures is left out: {page}");
     }
 }

@@ -1,24 +1,72 @@
-//! What was measured: every value, kept as JSON.
+//! What was measured: every value, and the run that it is of, kept as JSON.
 
-use crate::Failure;
-use serde_json::{Map, Value, json};
+use crate::{Failure, node};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::{fs, path::Path, process::Command};
 
-/// Figures by name, and the machine they are of.
-#[derive(Default)]
-pub struct Results(Map<String, Value>);
+/// A value counts as taken beside other work when others used more cores than this meanwhile.
+const NOISY: f64 = 0.2;
+
+/// Figures by name, and the runs they are of.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Results {
+    figures: BTreeMap<String, Figure>,
+    notes: BTreeMap<String, String>,
+    runs: Vec<Run>,
+    /// The run that is under way, the last of all.
+    #[serde(skip)]
+    current: Option<usize>,
+}
 
 /// One figure: all values of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figure {
+    /// Which of the runs it is of.
+    pub run: usize,
     /// In order of measurement.
-    pub values: Vec<f64>,
+    values: Vec<f64>,
+    /// Cores that others used meanwhile, value by value, where that was counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    foreign: Vec<f64>,
+}
+
+/// Where and when figures were taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The day.
+    pub day: String,
+    /// Processor and memory.
+    pub machine: String,
+    /// The kernel.
+    pub system: String,
+    /// The compiler of this program.
+    pub compiler: String,
+    /// What was measured.
+    pub cairn: String,
+    /// What it was measured beside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<String>,
+    /// The load average before it.
+    pub load: String,
 }
 
 impl Figure {
+    /// The values that count: those taken beside no other work, where two or more are.
+    pub fn values(&self) -> Vec<f64> {
+        let quiet = self.values.iter().zip(&self.foreign).filter(|(_, foreign)| **foreign < NOISY);
+        let quiet: Vec<f64> = quiet.map(|(value, _)| *value).collect();
+        if quiet.len() >= 2 { quiet } else { self.values.clone() }
+    }
+
+    /// Whether what counts was taken beside other work.
+    pub fn is_noisy(&self) -> bool {
+        !self.foreign.is_empty() && self.foreign.iter().filter(|foreign| **foreign < NOISY).count() < 2
+    }
+
     /// The median.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.values.clone();
+        let mut sorted = self.values();
         sorted.sort_by(f64::total_cmp);
         let (low, high) = (sorted.get((sorted.len().max(1) - 1) / 2), sorted.get(sorted.len() / 2));
         low.zip(high).map_or(f64::NAN, |(low, high)| (low + high) / 2.0)
@@ -26,7 +74,7 @@ impl Figure {
 
     /// The least and the greatest.
     pub fn range(&self) -> (f64, f64) {
-        let fold = |by: fn(f64, f64) -> f64| self.values.iter().copied().reduce(by).unwrap_or(f64::NAN);
+        let fold = |by: fn(f64, f64) -> f64| self.values().into_iter().reduce(by).unwrap_or(f64::NAN);
         (fold(f64::min), fold(f64::max))
     }
 }
@@ -41,57 +89,90 @@ impl Results {
     /// Reads a file that [`Results::write`] wrote.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        match serde_json::from_str(&text) {
-            Ok(Value::Object(all)) => Ok(Self(all)),
-            Ok(_) => Err(format!("{}: got something else, expected a JSON object", path.display()).into()),
-            Err(error) => Err(format!("{}: {error}", path.display()).into()),
-        }
+        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
-    /// Writes all, under a temporary name first.
-    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+    /// Writes all, under a temporary name first. Runs of which no figure is left are forgotten.
+    pub fn write(&mut self, path: &Path) -> Result<(), Failure> {
+        let used = |run: usize| self.figures.values().any(|figure| figure.run == run);
+        let kept: Vec<usize> = (0..self.runs.len()).filter(|run| used(*run) || self.current == Some(*run)).collect();
+        let place = |run: usize| kept.iter().position(|old| *old == run);
+        self.figures.values_mut().for_each(|figure| figure.run = place(figure.run).unwrap_or(0));
+        self.current = self.current.and_then(place);
+        self.runs = kept.iter().filter_map(|run| self.runs.get(*run).cloned()).collect();
         let growing = path.with_extension("part");
-        fs::write(&growing, format!("{:#}\n", Value::Object(self.0.clone())))?;
+        fs::write(&growing, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(fs::rename(growing, path)?)
+    }
+
+    /// Begins a run: what is added from now on is of it.
+    pub fn begin(&mut self, run: Run) {
+        self.current = Some(self.runs.len());
+        self.runs.push(run);
+    }
+
+    /// Says what this run measures beside Cairn.
+    pub fn beside(&mut self, what: String) {
+        let run = self.current.and_then(|run| self.runs.get_mut(run));
+        if let Some(run) = run.filter(|run| !run.beside.contains(&what)) {
+            run.beside.push(what);
+        }
     }
 
     /// Forgets a figure, before it is measured again.
     pub fn clear(&mut self, name: &str) {
-        self.0.remove(name);
+        self.figures.remove(name);
     }
 
-    /// Adds a value to a figure.
+    /// Adds a value to a figure; what is known of it from another run is forgotten.
     pub fn add(&mut self, name: &str, value: f64) {
         eprintln!("   {name} = {value:.4}");
-        if let Value::Array(values) = self.0.entry(name).or_insert_with(|| json!([])) {
-            values.push(json!(value));
+        self.figure_mut(name).values.push(value);
+    }
+
+    /// Adds a value, and how many cores others used meanwhile.
+    pub fn add_beside(&mut self, name: &str, value: f64, foreign: f64) {
+        eprintln!("   {name} = {value:.4}, others used {foreign:.2} cores");
+        let figure = self.figure_mut(name);
+        figure.values.push(value);
+        figure.foreign.push(foreign);
+    }
+
+    fn figure_mut(&mut self, name: &str) -> &mut Figure {
+        let run = self.current.unwrap_or(0);
+        let empty = Figure { run, values: Vec::new(), foreign: Vec::new() };
+        let figure = self.figures.entry(name.to_owned()).or_insert_with(|| empty.clone());
+        if figure.run != run {
+            *figure = empty;
         }
+        figure
     }
 
     /// Says something about a part that could not be measured, or that a reader must know.
     pub fn note(&mut self, name: &str, text: &str) {
         eprintln!("   {name}: {text}");
-        self.0.insert(format!("note.{name}"), json!(text));
+        self.notes.insert(name.to_owned(), text.to_owned());
     }
 
     /// A figure, if it was measured.
-    pub fn figure(&self, name: &str) -> Option<Figure> {
-        let values = self.0.get(name)?.as_array()?.iter().filter_map(Value::as_f64).collect::<Vec<_>>();
-        (!values.is_empty()).then_some(Figure { values })
+    pub fn figure(&self, name: &str) -> Option<&Figure> {
+        self.figures.get(name).filter(|figure| !figure.values.is_empty())
     }
 
-    /// A text.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name)?.as_str()
+    /// All runs, which figures name by their place.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
     }
 
     /// All notes, with the names of what they are about.
     pub fn notes(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter_map(|(name, text)| Some((name.strip_prefix("note.")?, text.as_str()?)))
+        self.notes.iter().map(|(name, text)| (name.as_str(), text.as_str()))
     }
+}
 
-    /// Writes down the machine, the day and the compiler.
-    pub fn describe_machine(&mut self) {
+impl Run {
+    /// On this machine, now.
+    pub fn here() -> Result<Self, Failure> {
         let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let field = |name: &str| {
             let line = cpu.lines().find(|line| line.starts_with(name));
@@ -109,19 +190,72 @@ impl Results {
             units.collect::<Vec<_>>().join(", "),
             kib.unwrap_or_default() / f64::from(1 << 20)
         );
-        self.0.insert(String::from("machine"), json!(machine));
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        let load = load.split(' ').next().unwrap_or("unknown");
-        self.0.insert(String::from("load"), json!(load));
-        for (name, program, arguments) in [
-            ("system", "uname", &["-sr"][..]),
-            ("compiler", "rustc", &["--version"]),
-            ("day", "date", &["-u", "+%Y-%m-%d"]),
-        ] {
-            let said = Command::new(program).args(arguments).output().ok();
-            let said =
-                said.map_or_else(String::new, |output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-            self.0.insert(String::from(name), json!(said));
+        Ok(Self {
+            day: said("date", &["-u", "+%Y-%m-%d"]),
+            machine,
+            system: said("uname", &["-sr"]),
+            compiler: said("rustc", &["--version"]),
+            cairn: said(&node::program("cairn-node")?, &["--version"]),
+            beside: Vec::new(),
+            load: load.split(' ').next().unwrap_or("unknown").to_owned(),
+        })
+    }
+}
+
+/// What a program says, in one line.
+pub fn said(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    let said = output.map_or_else(|_| Vec::new(), |output| output.stdout);
+    String::from_utf8_lossy(&said).lines().next().unwrap_or_default().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(day: &str) -> Run {
+        let text = String::new;
+        let (machine, system, compiler) = (text(), text(), text());
+        Run { day: day.to_owned(), machine, system, compiler, cairn: text(), beside: Vec::new(), load: text() }
+    }
+
+    #[test]
+    fn a_figure_is_of_the_run_that_measured_it_last() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("results.json");
+        let mut first = Results::default();
+        first.begin(run("monday"));
+        [1.0, 2.0].iter().for_each(|value| first.add("a", *value));
+        first.add("b", 3.0);
+        first.write(&path).expect("writes");
+        let mut second = Results::read(&path).expect("reads");
+        second.begin(run("tuesday"));
+        second.add("a", 4.0);
+        second.write(&path).expect("writes");
+        let (a, b) = (second.figure("a").expect("a"), second.figure("b").expect("b"));
+        assert_eq!((a.values(), second.runs()[a.run].day.as_str()), (vec![4.0], "tuesday"));
+        assert_eq!((b.values(), second.runs()[b.run].day.as_str()), (vec![3.0], "monday"));
+        let mut third = Results::read(&path).expect("reads");
+        third.begin(run("wednesday"));
+        third.add("b", 5.0);
+        third.write(&path).expect("writes");
+        let days: Vec<&str> = third.runs().iter().map(|run| run.day.as_str()).collect();
+        assert_eq!(days, ["tuesday", "wednesday"], "what no figure is of is forgotten");
+        assert_eq!(third.runs()[third.figure("a").expect("a").run].day, "tuesday");
+    }
+
+    #[test]
+    fn values_taken_beside_other_work_count_only_where_there_are_no_others() {
+        let mut results = Results::default();
+        results.begin(run("monday"));
+        for (value, foreign) in [(1.0, 0.0), (9.0, 0.9), (3.0, 0.1)] {
+            results.add_beside("a", value, foreign);
         }
+        results.add_beside("b", 1.0, 0.0);
+        results.add_beside("b", 3.0, 0.5);
+        let (a, b) = (results.figure("a").expect("a"), results.figure("b").expect("b"));
+        assert_eq!((a.median(), a.range(), a.is_noisy()), (2.0, (1.0, 3.0), false));
+        assert_eq!((b.median(), b.is_noisy()), (2.0, true));
     }
 }

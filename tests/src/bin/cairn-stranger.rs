@@ -5,10 +5,12 @@
 
 use cairn_ledger::hash::BlockId;
 use cairn_tests::strangers::bystander::{self, NOBODY, Service};
+use cairn_tests::strangers::chain::Chain;
 use cairn_tests::strangers::flood::{self, Flood};
+use cairn_tests::strangers::pretender::{Manner, Pretender, Runs};
 use cairn_tests::strangers::{asker, crowd};
 use libp2p::{Multiaddr, identity::Keypair};
-use std::{error::Error, io, net::Ipv4Addr, process::ExitCode};
+use std::{error::Error, io, net::Ipv4Addr, path::Path, process::ExitCode, sync::Arc};
 
 const USAGE: &str = "\
 Usage: cairn-stranger stand-by PREFIX ADDRESS BYTES     a relay and rendezvous point without a chain, whose circuits
@@ -22,6 +24,10 @@ Usage: cairn-stranger stand-by PREFIX ADDRESS BYTES     a relay and rendezvous p
                                                         how many were answered
        cairn-stranger flood KIND ADDRESS PREFIX ID...   KIND is gaps, garbage or requests; the ids are of blocks the
                                                         victim has, the genesis first
+       cairn-stranger hold RUNS PREFIX NETWORK HEIGHT FILE...
+                                                        has the chain of files of blocks, and says that it holds a snapshot
+                                                        at this height; RUNS is wrong (it sends accounts of its own) or
+                                                        silent; says its address
        cairn-stranger burn SHARE                        burns so much of a processor, 0.01 to 1";
 
 #[tokio::main]
@@ -83,6 +89,20 @@ async fn act(words: &[&str]) -> Result<(), Box<dyn Error>> {
             }
             answered += u16::try_from(tasks.join_all().await.into_iter().filter(|done| *done).count())?;
             println!("{answered}");
+            std::future::pending::<()>().await;
+        }
+        ["hold", runs, prefix, network, height, files @ ..] => {
+            let height = height.parse()?;
+            let runs = match *runs {
+                "wrong" => Runs::Wrong(height),
+                "silent" => Runs::Silent(height),
+                other => return Err(format!("got {other:?} for what it sends").into()),
+            };
+            let network = cairn_genesis::Network::parse(&std::fs::read_to_string(network)?)?;
+            let files: Vec<&Path> = files.iter().map(Path::new).collect();
+            let chain = Chain::read(&network.spec, &files)?;
+            let holder = Pretender::new(prefix, Arc::new(chain), Manner { runs, ..Manner::default() }).await;
+            println!("{}", holder.address());
             std::future::pending::<()>().await;
         }
         ["burn", share] => {

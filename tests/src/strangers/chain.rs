@@ -12,6 +12,9 @@ use cairn_ledger::{
     units::Timestamp,
 };
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 
 /// Whatever the time, the stranger does not mind.
 const END_OF_TIME: Timestamp = Timestamp::from_millis(u64::MAX);
@@ -69,6 +72,30 @@ impl Chain {
         let mut chain = if height == self.height() { self } else { self.fork(height) };
         blocks.into_iter().rev().for_each(|block| chain.connect(block));
         chain
+    }
+
+    /// The chain in files of blocks, one after the other.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is none of blocks.
+    ///
+    /// # Panics
+    /// A block breaks a rule.
+    pub fn read(spec: &ChainSpec, files: &[&Path]) -> io::Result<Self> {
+        let mut chain = Self::new(spec);
+        for path in files {
+            let mut file = BufReader::new(File::open(path)?);
+            // What it is, its version and the network's.
+            let (mut head, mut length) = ([0; 44], [0; 4]);
+            file.read_exact(&mut head)?;
+            while !file.fill_buf()?.is_empty() {
+                file.read_exact(&mut length)?;
+                let mut bytes = Vec::new();
+                file.by_ref().take(u64::from(u32::from_le_bytes(length))).read_to_end(&mut bytes)?;
+                chain.connect(Block::from_bytes(&bytes).map_err(io::Error::other)?);
+            }
+        }
+        Ok(chain)
     }
 
     fn header_of(&self, id: &BlockId) -> &Header {

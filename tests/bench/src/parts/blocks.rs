@@ -19,7 +19,7 @@ const AGE_MS: u64 = 30_000;
 pub fn connect(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let spec = chains::network(now - AGE_MS);
-    let people = People::new(Plan { accounts: 10_000, signers: FULL_BLOCK as u64, rounds: RUNS });
+    let people = People::new(Plan { accounts: 10_000, signers: FULL_BLOCK as u64, rounds: RUNS, creates: false });
     let scratch = Scratch::new(&bench.work, "connect")?;
     let (network, file) = (scratch.path().join("network.toml"), scratch.path().join("base.blocks"));
     chains::write_network(&spec, &network)?;

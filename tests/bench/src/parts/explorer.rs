@@ -19,7 +19,7 @@ const RUNS: usize = 3;
 /// How long each goes on.
 const FOR: Duration = Duration::from_secs(3);
 /// As many accounts as pay in all blocks that are shown.
-const CHAIN: Plan = Plan { accounts: 10_000, signers: 10_000, rounds: 1 };
+const CHAIN: Plan = Plan { accounts: 10_000, signers: 10_000, rounds: 1, creates: false };
 /// Payments of a block.
 const PAYMENTS: usize = 1_000;
 /// Blocks of so many payments, in pages of 50: far more pages than the node keeps.

@@ -3,16 +3,14 @@
 
 use super::{Bench, rpc};
 use crate::chains::{self, Files, Plan};
-use crate::node::{self, Node, Scratch, program};
+use crate::node::{self, Node, Scratch, Stranger};
 use crate::{Failure, http, results::Results};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Those who pay, once each, in every run.
-const PAYERS: Plan = Plan { accounts: 20_000, signers: 20_000, rounds: 1 };
+const PAYERS: Plan = Plan { accounts: 20_000, signers: 20_000, rounds: 1, creates: false };
 /// The attacks, by the names that `cairn-stranger flood` knows.
 const FLOODS: [&str; 3] = ["gaps", "garbage", "requests"];
 /// Runs of each, in turns with the comparison.
@@ -30,33 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 const ARRIVED: usize = 95;
 /// Payments in a call.
 const BATCH: usize = 50;
-
-/// A process of `cairn-stranger`; ended when dropped.
-struct Stranger(Child);
-
-impl Stranger {
-    fn start(words: &[String]) -> Result<Self, Failure> {
-        let mut command = Command::new(program("cairn-stranger")?);
-        let mut child = command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let said = child.stdout.take().ok_or("its output was asked for")?;
-        let stranger = Self(child);
-        BufReader::new(said).read_line(&mut String::new())?;
-        Ok(stranger)
-    }
-
-    /// Processor seconds it has used.
-    fn burned(&self) -> Result<f64, Failure> {
-        node::processor_seconds(self.0.id())
-    }
-}
-
-impl Drop for Stranger {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The one that is attacked, and its honest neighbour.
 struct Pair {

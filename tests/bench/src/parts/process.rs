@@ -72,5 +72,5 @@ pub fn start(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
 
 /// So many accounts, of which some pay a few times.
 const fn plan(accounts: u64) -> Plan {
-    Plan { accounts, signers: 10_000, rounds: 5 }
+    Plan { accounts, signers: 10_000, rounds: 5, creates: false }
 }

@@ -6,13 +6,14 @@ use crate::http::{self, CONNECTIONS, Connection, call_body, load};
 use crate::node::{self, Node, Scratch};
 use crate::{Failure, results::Results};
 use cairn_ledger::testing::{key, seal};
-use cairn_ledger::{block::Header, codec::encode, transaction::Transaction};
+use cairn_ledger::{block::Header, chain_spec::ChainSpec, codec::encode, transaction::Transaction};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use std::{path::Path, thread};
 
 /// Nodes in the line: seven relays.
-const NODES: usize = 8;
+pub(super) const NODES: usize = 8;
 /// Payments in the block.
 const PAYMENTS: u64 = 5_000;
 /// Blocks for each figure.
@@ -31,33 +32,56 @@ const PICKY: &str = "--mempool.min_fee_rate=1000000";
 /// A block is found at one end of a line, and is the tip of the other end: with its payments in all pools, and with
 /// none of them in any but the miner's.
 pub fn propagation(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    let spec = chains::network(now - AGE_MS);
-    let people = People::new(Plan { accounts: 2 * PAYMENTS, signers: PAYMENTS, rounds: 2 * RUNS });
-    let scratch = Scratch::new(&bench.work, "propagation")?;
-    let (network, file) = (scratch.path().join("network.toml"), scratch.path().join("base.blocks"));
-    chains::write_network(&spec, &network)?;
-    let mut base = BlockFile::create(&file, &spec)?;
-    Maker::new(&spec).fund(&people, |block| base.put(block))?;
-    base.finish()?;
-    let data: Vec<Scratch> =
-        (0..NODES).map(|n| Scratch::new(&bench.work, &format!("propagation-{n}"))).collect::<Result<_, _>>()?;
-    for data in &data {
-        node::import(&network, data.path(), &file, None)?;
-    }
-    let beneficiary = spec.params().prefix.encode(&key(0).address());
-    let mut nonce = 0;
+    let mut course = Course::new(bench, 2 * RUNS)?;
     for (name, is_known) in [("propagation.known_ms", true), ("propagation.unknown_ms", false)] {
         results.clear(name);
-        let mut line = Line::start(&network, &data, is_known)?;
-        for _ in 0..RUNS {
-            line.fill(&people.payments(&spec, nonce), is_known)?;
-            nonce += 1;
-            results.add(name, line.mine(&beneficiary)?.as_secs_f64() * 1e3);
-        }
-        line.stop()?;
+        course.run(is_known, RUNS, |ms| results.add(name, ms))?;
     }
     Ok(())
+}
+
+/// What lines are made of: a network, those who pay on it, and a stopped node for each place.
+pub(super) struct Course {
+    spec: ChainSpec,
+    people: People,
+    network: PathBuf,
+    data: Vec<Scratch>,
+    /// Keeps the network's file.
+    _scratch: Scratch,
+    nonce: u64,
+}
+
+impl Course {
+    /// For so many blocks in all.
+    pub(super) fn new(bench: &Bench, rounds: u64) -> Result<Self, Failure> {
+        let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+        let spec = chains::network(now - AGE_MS);
+        let people = People::new(Plan { accounts: 2 * PAYMENTS, signers: PAYMENTS, rounds, creates: false });
+        let scratch = Scratch::new(&bench.work, "propagation")?;
+        let (network, file) = (scratch.path().join("network.toml"), scratch.path().join("base.blocks"));
+        chains::write_network(&spec, &network)?;
+        let mut base = BlockFile::create(&file, &spec)?;
+        Maker::new(&spec).fund(&people, |block| base.put(block))?;
+        base.finish()?;
+        let data = (0..NODES).map(|n| Scratch::new(&bench.work, &format!("propagation-{n}")));
+        let data: Vec<Scratch> = data.collect::<Result<_, _>>()?;
+        for data in &data {
+            node::import(&network, data.path(), &file, None)?;
+        }
+        Ok(Self { spec, people, network, data, _scratch: scratch, nonce: 0 })
+    }
+
+    /// So many blocks along a line, and how many milliseconds each took.
+    pub(super) fn run(&mut self, is_known: bool, blocks: u64, mut each: impl FnMut(f64)) -> Result<(), Failure> {
+        let beneficiary = self.spec.params().prefix.encode(&key(0).address());
+        let mut line = Line::start(&self.network, &self.data, is_known)?;
+        for _ in 0..blocks {
+            line.fill(&self.people.payments(&self.spec, self.nonce), is_known)?;
+            self.nonce += 1;
+            each(line.mine(&beneficiary)?.as_secs_f64() * 1e3);
+        }
+        line.stop()
+    }
 }
 
 /// Nodes of which each knows the one before it and no other.

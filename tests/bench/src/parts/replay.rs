@@ -89,7 +89,7 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
         results.clear(name);
     }
     for accounts in sizes {
-        let files = chains::files(&bench.work, Plan { accounts, signers: SIGNERS, rounds: ROUNDS })?;
+        let files = chains::files(&bench.work, Plan { accounts, signers: SIGNERS, rounds: ROUNDS, creates: false })?;
         let base = Scratch::new(&bench.work, &format!("state-{accounts}"))?;
         let figures = node::import(&files.network, base.path(), &files.base, None)?;
         results.clear(&format!("accounts.{accounts}.us_per_payment"));
@@ -116,9 +116,9 @@ pub fn accounts(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
 fn bounded(bench: &Bench, files: &Files, base: &Scratch, results: &mut Results) -> Result<(), Failure> {
     let data = Scratch::copy(&bench.work, "bounded", base.path())?;
     fs::write(data.path().join("cairn-node.toml"), "[memory]\nmax_bytes = \"256MiB\"\n")?;
-    let (figures, peak) = node::import_and_peak(&files.network, data.path(), &files.payments)?;
-    results.add("accounts.bounded.us_per_payment", 1e6 / number(&figures, "transactions_per_second")?);
-    results.add("accounts.bounded.peak_mib", peak);
+    let import = node::watched_import(&files.network, data.path(), &files.payments)?;
+    results.add("accounts.bounded.us_per_payment", 1e6 / number(&import.figures, "transactions_per_second")?);
+    results.add("accounts.bounded.peak_mib", import.peak_mib);
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! Beginning with a snapshot: an empty node among four peers that hold one, against the same node from block 0.
 
 use super::Bench;
-use crate::chains::{self, Plan};
-use crate::node::{self, Node, Scratch, number};
+use crate::chains::{self, Files, Plan};
+use crate::node::{self, Node, Scratch, Stranger, number};
 use crate::{Failure, results::Results};
 use serde_json::json;
 use std::fs;
@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A million accounts, in some hundred and fifty blocks.
-pub(super) const PLAN: Plan = Plan { accounts: 1_000_000, signers: 10_000, rounds: 50 };
+pub(super) const PLAN: Plan = Plan { accounts: 1_000_000, signers: 10_000, rounds: 50, creates: false };
+/// Ten million, in some six hundred.
+const PLAN_FULL: Plan = Plan { accounts: 10_000_000, rounds: 5, ..PLAN };
 /// Blocks from one snapshot to the next: the pivot has most of the accounts.
 const EVERY: u64 = 40;
 /// Peers.
@@ -62,40 +64,94 @@ fn join(bench: &Bench, network: &Path, peers: &str, height: u64, more: &[&str]) 
     Ok((seconds, peak))
 }
 
-/// An empty node to the tip of a chain with a million accounts, by a snapshot and from block 0, in turns.
-pub fn snapshot(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
-    let files = chains::files(&bench.work, PLAN)?;
-    let network = network(bench, &files.network)?;
-    let data = Scratch::new(&bench.work, "holder")?;
-    node::import(&network, data.path(), &files.base, None)?;
-    node::import(&network, data.path(), &files.payments, None)?;
-    // It makes its snapshots while it stands there.
-    node::settle(&network, data.path())?;
-    for name in ["snapshot", "snapshot.from_genesis", "snapshot.bounded", "snapshot.from_genesis.bounded"] {
-        results.clear(&format!("{name}.seconds"));
-        results.clear(&format!("{name}.peak_mib"));
+/// The chain, at rest in four copies of a node that hold its snapshot.
+struct Holders {
+    files: Files,
+    network: PathBuf,
+    nodes: Vec<Node>,
+    peers: Vec<String>,
+    height: u64,
+    /// Height and accounts of the snapshot.
+    pivot: (u64, f64),
+    // Dropped after the nodes.
+    _data: Vec<Scratch>,
+}
+
+impl Holders {
+    fn start(bench: &Bench, plan: Plan) -> Result<Self, Failure> {
+        let files = chains::files(&bench.work, plan)?;
+        let network = network(bench, &files.network)?;
+        let data = Scratch::new(&bench.work, "holder")?;
+        node::import(&network, data.path(), &files.base, None)?;
+        node::import(&network, data.path(), &files.payments, None)?;
+        // It makes its snapshots while it stands there.
+        node::settle(&network, data.path())?;
+        let copies = (0..PEERS).map(|n| Scratch::copy(&bench.work, &format!("holder-{n}"), data.path()));
+        let copies = copies.collect::<Result<Vec<_>, _>>()?;
+        let nodes = copies.iter().map(|data| Node::start(&network, data.path(), &OFF.map(String::from)));
+        let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
+        let first = nodes.first().ok_or("a node")?;
+        let (height, info) = (first.height()?, first.call("node_info", &json!([]))?);
+        let pivot = &info["snapshots"][0];
+        let pivot = (pivot["height"].as_u64().ok_or("a snapshot has a height")?, number(pivot, "accounts")?);
+        let peers = nodes.iter().map(Node::address).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { files, network, nodes, peers, height, pivot, _data: copies })
     }
-    results.clear("snapshot.accounts");
-    let holders = (0..PEERS).map(|n| Scratch::copy(&bench.work, &format!("holder-{n}"), data.path()));
-    let holders = holders.collect::<Result<Vec<_>, _>>()?;
-    let nodes = holders.iter().map(|data| Node::start(&network, data.path(), &OFF.map(String::from)));
-    let nodes = nodes.collect::<Result<Vec<_>, _>>()?;
-    let first = nodes.first().ok_or("a node")?;
-    let (height, info) = (first.height()?, first.call("node_info", &json!([]))?);
-    let pivot = &info["snapshots"][0];
-    results.add("snapshot.accounts", number(pivot, "accounts")?);
-    let peers = nodes.iter().map(Node::address).collect::<Result<Vec<_>, _>>()?.join(",");
+
+    /// Two of the holders, one that sends accounts of its own and one that sends nothing.
+    fn attacked(&self) -> Result<(Vec<Stranger>, String), Failure> {
+        let info = self.nodes.first().ok_or("a node")?.call("node_info", &json!([]))?;
+        let prefix = info["protocol_prefix"].as_str().ok_or("a node has a prefix")?;
+        let height = self.pivot.0.to_string();
+        let paths = [&self.network, &self.files.base, &self.files.payments].map(|path| path.display().to_string());
+        let [network, base, payments] = &paths;
+        let strangers = ["wrong", "silent"].map(|runs| {
+            let words = ["hold", runs, prefix, network, &height, base, payments];
+            Stranger::start(&words.map(String::from))
+        });
+        let strangers = strangers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let honest = self.peers.iter().take(2).map(String::as_str);
+        let peers: Vec<&str> = strangers.iter().map(|stranger| stranger.said.as_str()).chain(honest).collect();
+        let peers = peers.join(",");
+        Ok((strangers, peers))
+    }
+
+    fn stop(self) -> Result<(), Failure> {
+        self.nodes.into_iter().try_for_each(Node::stop)
+    }
+}
+
+/// An empty node to the tip of a chain with a million accounts, by a snapshot and from block 0, in turns; and where half of
+/// its peers lie or stall. With `--full`, by the snapshot of ten million, too.
+pub fn snapshot(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
+    let holders = Holders::start(bench, PLAN)?;
+    results.add("snapshot.accounts", holders.pivot.1);
+    let honest = holders.peers.join(",");
+    let (_strangers, attacked) = holders.attacked()?;
     for _ in 0..RUNS {
-        for (name, more) in [
-            ("snapshot", &[SNAPSHOT][..]),
-            ("snapshot.from_genesis", &[]),
-            ("snapshot.bounded", &[SNAPSHOT, BOUND]),
-            ("snapshot.from_genesis.bounded", &[BOUND]),
+        for (name, peers, more) in [
+            ("snapshot", &honest, &[SNAPSHOT][..]),
+            ("snapshot.attacked", &attacked, &[SNAPSHOT]),
+            ("snapshot.from_genesis", &honest, &[]),
+            ("snapshot.bounded", &honest, &[SNAPSHOT, BOUND]),
+            ("snapshot.from_genesis.bounded", &honest, &[BOUND]),
         ] {
-            let (seconds, peak) = join(bench, &network, &peers, height, more)?;
+            let (seconds, peak) = join(bench, &holders.network, peers, holders.height, more)?;
             results.add(&format!("{name}.seconds"), seconds);
             results.add(&format!("{name}.peak_mib"), peak);
         }
     }
-    nodes.into_iter().try_for_each(Node::stop)
+    holders.stop()?;
+    if bench.full {
+        let holders = Holders::start(bench, PLAN_FULL)?;
+        results.add("snapshot.full.accounts", holders.pivot.1);
+        let (_strangers, attacked) = holders.attacked()?;
+        for _ in 0..RUNS {
+            let (seconds, peak) = join(bench, &holders.network, &attacked, holders.height, &[SNAPSHOT])?;
+            results.add("snapshot.full.seconds", seconds);
+            results.add("snapshot.full.peak_mib", peak);
+        }
+        holders.stop()?;
+    }
+    Ok(())
 }
