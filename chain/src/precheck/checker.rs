@@ -28,10 +28,6 @@ const KEYS: usize = 8192;
 
 /// Transactions remembered: as many as the pool holds by default. They share their memory with the pool.
 const CACHED: usize = 100_000;
-/// So many times the bytes for blocks are theirs together, which bound what those cost that the pool has dropped, or never
-/// took.
-const CACHED_TIMES: usize = 2;
-
 /// Transactions whose signatures were checked for the pool and need not be checked again for a block, by id; the oldest
 /// make room for new ones.
 ///
@@ -119,8 +115,8 @@ pub(super) struct Checker {
 }
 
 impl Checker {
-    pub(super) fn new(spec: Arc<ChainSpec>, shared: Option<SharedChecks>, block_bytes: usize) -> Self {
-        let checked_cache = Mutex::new(FifoCache::weighted(CACHED, block_bytes * CACHED_TIMES));
+    pub(super) fn new(spec: Arc<ChainSpec>, shared: Option<SharedChecks>, checked_bytes: usize) -> Self {
+        let checked_cache = Mutex::new(FifoCache::weighted(CACHED, checked_bytes));
         Self { spec, checked_cache, pool_keys: Mutex::default(), shared }
     }
 
@@ -250,7 +246,7 @@ fn split<T>(mut items: Vec<T>, size: usize) -> Vec<Vec<T>> {
 mod tests {
     use super::super::{Precheck, Workers};
     use super::*;
-    use crate::store::BLOCK_BYTES;
+    use crate::store::{CHECKED_BYTES, DbOptions};
     use cairn_ledger::testing::{checked, easy_network, key, payment};
 
     /// Workers that waited for parts of one block once took up those above it, and finished the lowest last.
@@ -271,7 +267,7 @@ mod tests {
     #[test]
     fn the_first_bad_transaction_is_named() {
         let spec = Arc::new(easy_network());
-        let checker = Checker::new(spec.clone(), None, BLOCK_BYTES);
+        let checker = Checker::new(spec.clone(), None, CHECKED_BYTES);
         let mut all: Vec<_> =
             (0..=BATCH as u64).map(|n| payment(&spec, &key(1), n, key(2).address(), 10, 1_000)).collect();
         all[5].body.version = 9;
@@ -289,7 +285,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn no_more_checks_for_the_pool_run_at_once_than_there_are_cores() {
         let spec = Arc::new(easy_network());
-        let precheck = Precheck::new(Workers::start().expect("threads"), spec.clone(), None, BLOCK_BYTES);
+        let precheck = Precheck::new(Workers::start().expect("threads"), spec.clone(), None, &DbOptions::default());
         let checks = (0..200).map(|nonce| {
             let (precheck, one) = (precheck.clone(), payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000));
             tokio::spawn(async move { precheck.check_transactions(vec![one]).await })
@@ -304,7 +300,7 @@ mod tests {
     #[test]
     fn a_bad_signature_is_named_and_harms_no_neighbour() {
         let spec = Arc::new(easy_network());
-        let checker = Checker::new(spec.clone(), None, BLOCK_BYTES);
+        let checker = Checker::new(spec.clone(), None, CHECKED_BYTES);
         let mut all: Vec<_> = (0..5).map(|nonce| payment(&spec, &key(1), nonce, key(2).address(), 10, 1_000)).collect();
         assert!(checker.check_each(all.clone()).iter().all(Result::is_ok), "the negative control");
 

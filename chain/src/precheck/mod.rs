@@ -15,7 +15,7 @@ pub use checker::BlockBody;
 pub use shared_checks::SharedChecks;
 
 use crate::inflight::{Room, Rooms, Turn};
-use crate::{message::MAILBOX, workers::Workers};
+use crate::{message::MAILBOX, store::DbOptions, workers::Workers};
 use cairn_common::mailbox::{Handle, Stopped};
 use cairn_common::{clock, runtime};
 use cairn_ledger::{BlockError, Body, ChainSpec, CheckedBlock, CheckedTransaction, LinkedHeader, Transaction, TxError};
@@ -29,6 +29,10 @@ const IN_FLIGHT_PART: usize = 2;
 /// So small a part of that is what a block takes of it at least, so that those let in leave half of the writer's mailbox to
 /// others.
 const LEAST_PART: usize = MAILBOX / 2;
+
+/// So few transactions are checked where they are asked for: another thread would have to be woken for them, and whoever asked
+/// once more, which takes as long.
+const FEW: usize = 2;
 
 /// Hands work to the workers. Cloning shares them.
 #[derive(Clone)]
@@ -48,12 +52,13 @@ impl Precheck {
         workers: Workers,
         spec: Arc<ChainSpec>,
         shared: Option<SharedChecks>,
-        block_bytes: usize,
+        options: &DbOptions,
     ) -> Self {
         let pool_checks = Arc::new(Semaphore::new(workers.count()));
-        let in_flight = block_bytes / IN_FLIGHT_PART;
+        let in_flight = options.block_bytes / IN_FLIGHT_PART;
         let (rooms, least_bytes) = (Rooms::new(in_flight), in_flight / LEAST_PART);
-        Self { checker: Arc::new(Checker::new(spec, shared, block_bytes)), workers, rooms, least_bytes, pool_checks }
+        let checker = Arc::new(Checker::new(spec, shared, options.checked_bytes));
+        Self { checker, workers, rooms, least_bytes, pool_checks }
     }
 
     /// Starts checking a block, and sends what `report` makes of the outcome to the writer; tells earlier whether the
@@ -104,12 +109,12 @@ impl Precheck {
         transactions: Vec<Transaction>,
     ) -> Result<Vec<Result<CheckedTransaction, TxError>>, Stopped> {
         let permit = self.pool_checks.clone().acquire_owned().await.map_err(|_| Stopped)?;
-        let checker = self.checker.clone();
+        let (checker, are_few) = (self.checker.clone(), transactions.len() <= FEW);
         let check = move || {
             // Held to the end, also when whoever asked is gone.
             let _permit = permit;
             checker.check_each(transactions)
         };
-        runtime::blocking(check).await.map_err(|_| Stopped)
+        if are_few { Ok(check()) } else { runtime::blocking(check).await.map_err(|_| Stopped) }
     }
 }

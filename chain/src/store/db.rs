@@ -13,8 +13,10 @@ use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 /// Blocks from one snapshot to the next, where a network's file says nothing else: a day of the main network.
 pub const SNAPSHOT_EVERY: u64 = 2_880;
 
-/// Bytes of blocks that wait for others, where memory is not scarce.
-pub const BLOCK_BYTES: usize = 32 << 20;
+/// Bytes of blocks that wait for others, where memory is not scarce: more make no synchronisation faster.
+pub const BLOCK_BYTES: usize = 8 << 20;
+/// Bytes of transactions that were checked for the pool, where memory is not scarce: as many as the pool takes.
+pub const CHECKED_BYTES: usize = 64 << 20;
 
 /// What the database keeps besides the chain, and how much memory and how many files it may use.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,9 @@ pub struct DbOptions {
     pub write_buffer_bytes: usize,
     /// For blocks that wait for others, as they are encoded: checked, they take about three times as much.
     pub block_bytes: usize,
+    /// For transactions that were checked for the pool and need not be checked again in a block; they share their memory with
+    /// the pool.
+    pub checked_bytes: usize,
     /// Open files.
     pub max_open_files: i32,
     /// Whether the writer keeps the index of addresses. It takes disk for every payment, and few ask it.
@@ -59,6 +64,7 @@ impl Default for DbOptions {
             cache_bytes: 12 << 20,
             write_buffer_bytes: 16 << 20,
             block_bytes: BLOCK_BYTES,
+            checked_bytes: CHECKED_BYTES,
             max_open_files: 256,
             address_index: false,
             keep_blocks: None,

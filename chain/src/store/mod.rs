@@ -64,7 +64,7 @@ pub use backup::{Backup, BackupError};
 pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
 pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
 pub(crate) use codec::Table;
-pub use db::{BLOCK_BYTES, Batch, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
+pub use db::{BLOCK_BYTES, Batch, CHECKED_BYTES, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
 pub use error::StoreError;
 pub use memory::MemoryDisk;
 pub use pruning::{Kept, LEAST_KEPT, LowestBody};

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::audit::audit;
-use crate::store::{BLOCK_BYTES, ChainStore, STRETCH_BLOCKS, StretchOptions};
+use crate::store::{BLOCK_BYTES, CHECKED_BYTES, ChainStore, STRETCH_BLOCKS, StretchOptions};
 use crate::writer::{self, Views, Writer};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 
@@ -19,6 +19,7 @@ const OPTIONS: DbOptions = DbOptions {
     cache_bytes: 12 << 20,
     write_buffer_bytes: 16 << 20,
     block_bytes: BLOCK_BYTES,
+    checked_bytes: CHECKED_BYTES,
     max_open_files: 256,
     address_index: true,
     keep_blocks: None,

@@ -119,7 +119,7 @@ pub(crate) fn open(
     };
     let (views, view) = watch::channel(store.clone());
     let writer = Writer {
-        precheck: Precheck::new(workers.clone(), spec.clone(), shared, options.block_bytes),
+        precheck: Precheck::new(workers.clone(), spec.clone(), shared, &options),
         workers,
         spec,
         live: store.clone(),

@@ -74,6 +74,8 @@ pub struct RpcConfig {
     pub max_connections: usize,
     /// The most calls a second from one address.
     pub rate: u32,
+    /// The most of all programs of this machine together.
+    pub local_rate: u32,
     /// The pages for people.
     pub explorer: ExplorerConfig,
 }
@@ -95,6 +97,8 @@ impl Default for RpcConfig {
             tls: None,
             max_connections: 256,
             rate: 10_000,
+            // More than a small machine answers: whoever runs here has its processors anyway.
+            local_rate: 100_000,
             explorer: ExplorerConfig::default(),
         }
     }
@@ -172,7 +176,7 @@ pub async fn spawn(
     let address = listener.local_addr().map_err(refused)?;
 
     let metrics = Arc::new(Metrics::new());
-    let policy = Arc::new(CallPolicy::new(tokens, Arc::clone(&metrics), methods.method_names().collect(), config.rate));
+    let policy = Arc::new(CallPolicy::new(tokens, Arc::clone(&metrics), methods.method_names().collect(), &config));
     let (stop, handle) = stop_channel();
     let rpc = rpc(methods, Arc::clone(&policy), config.max_connections);
     let connections = ConnectionLimits::new(config.max_connections);

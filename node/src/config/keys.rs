@@ -137,7 +137,7 @@ config! {
         /// The most connections at a time
         max_connections: Ranged<usize, 1, 100_000> = "COUNT", "256";
         /// The most calls a second from one address
-        rate: Ranged<u32, 1, 100_000> = "CALLS", "10000";
+        rate: Ranged<u32, 1, 100_000> = "CALLS", "(10000, and 100000 for this machine)";
     }
     /// The explorer: pages for people on the port of JSON-RPC.
     explorer: ExplorerSection {

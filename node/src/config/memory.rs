@@ -6,7 +6,7 @@
 //! disk.
 
 use super::{ConfigError, value::Sourced};
-use cairn_chain::store::{BLOCK_BYTES, DbOptions};
+use cairn_chain::store::{BLOCK_BYTES, CHECKED_BYTES, DbOptions};
 use cairn_mempool::PoolConfig;
 
 /// The least that makes sense: what a node that has just started holds, and room for each part.
@@ -38,6 +38,8 @@ pub struct Shares {
     /// Blocks that wait for others, as they are encoded: a thirty-second, as checked ones take three times as much, and more
     /// are on their way.
     blocks: usize,
+    /// Transactions that were checked for the pool: a sixteenth, for the most part the same as those of the pool.
+    checked: usize,
     /// Transactions that wait: an eighth of the whole for them and what finds them, which takes as much again.
     pool: usize,
     /// In MiB: no new peers come in above seven eighths.
@@ -63,6 +65,7 @@ impl Memory {
             cache_bytes: shares.cache,
             write_buffer_bytes: shares.write_buffer,
             block_bytes: shares.blocks,
+            checked_bytes: shares.checked,
             ..DbOptions::default()
         })
     }
@@ -99,6 +102,7 @@ impl Shares {
             cache: whole / 8,
             write_buffer: (whole / 32).min(256 << 20),
             blocks: (whole / 32).min(BLOCK_BYTES),
+            checked: (whole / 16).min(CHECKED_BYTES),
             pool: whole / 16,
             no_new_peers_mib: (whole - whole / 8) >> 20,
         }

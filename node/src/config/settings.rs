@@ -375,6 +375,8 @@ fn rpc(section: &RpcSection) -> Result<RpcConfig, ConfigError> {
         tls,
         max_connections: value_or(&section.max_connections, base.max_connections),
         rate: value_or(&section.rate, base.rate),
+        // Whoever says how many may ask means everybody, those behind a reverse proxy on this machine among them.
+        local_rate: value_or(&section.rate, base.local_rate),
         ..base
     })
 }
@@ -579,8 +581,17 @@ mod tests {
             shown_defaults += 1;
         }
         assert!(shown_defaults > 20, "{shown_defaults}");
-        let (set, unset) = shown("rpc.rate", "7");
+        let (set, unset) = shown("rpc.max_connections", "7");
         assert_ne!(set, unset, "the control: another value is seen");
+    }
+
+    #[test]
+    fn a_rate_that_is_set_is_that_of_callers_on_this_machine_too() {
+        let rates = |flags| {
+            let rpc = Input { flags, ..Input::default() }.load().expect("settings").rpc;
+            (rpc.rate, rpc.local_rate)
+        };
+        assert_eq!((rates(vec![]), rates(vec![("rpc.rate", "7")])), ((10_000, 100_000), (7, 7)));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod parameters;
 mod rate;
 
-use super::{access::Caller, context::place, limits, metrics::Metrics, tokens::TokenStore};
+use super::{RpcConfig, access::Caller, context::place, limits, metrics::Metrics, tokens::TokenStore};
 use cairn_common::clock;
 use cairn_rpc::error::{Code, RpcError};
 use cairn_rpc::policy::MAX_RESPONSE_BYTES;
@@ -30,8 +30,10 @@ pub struct CallPolicy {
     served: BTreeSet<&'static str>,
     /// What they take.
     signatures: MethodSignatures,
-    /// Calls a second from one address.
+    /// Calls a second from one address …
     rate: u32,
+    /// … and from this machine.
+    local_rate: u32,
     rates: Mutex<CallRates>,
     warned: Mutex<LogThrottle>,
     writer: Semaphore,
@@ -39,13 +41,19 @@ pub struct CallPolicy {
 }
 
 impl CallPolicy {
-    pub fn new(tokens: Arc<TokenStore>, metrics: Arc<Metrics>, served: BTreeSet<&'static str>, rate: u32) -> Self {
+    pub fn new(
+        tokens: Arc<TokenStore>,
+        metrics: Arc<Metrics>,
+        served: BTreeSet<&'static str>,
+        config: &RpcConfig,
+    ) -> Self {
         Self {
             tokens,
             metrics,
             served,
             signatures: MethodSignatures::new(),
-            rate,
+            rate: config.rate,
+            local_rate: config.local_rate,
             rates: Mutex::default(),
             warned: Mutex::default(),
             writer: Semaphore::new(limits::WRITER_QUESTIONS),
@@ -144,7 +152,10 @@ impl CallPolicy {
         let now = Instant::now();
         let own = caller.grant.as_ref().and_then(|grant| Some((RateKey::Token(grant.id), grant.rate?)));
         let is_local_admin = caller.grant.as_ref().is_some_and(|grant| grant.is_local_admin);
-        let shared = (!is_local_admin).then(|| (RateKey::at(caller.address), self.rate));
+        let shared = (!is_local_admin).then(|| match RateKey::at(caller.address) {
+            RateKey::Local => (RateKey::Local, self.local_rate),
+            elsewhere => (elsewhere, self.rate),
+        });
         let mut rates = lock(&self.rates);
         for (payer, rate) in own.into_iter().chain(shared) {
             rates.take(payer, rate, now).map_err(|wait| {
