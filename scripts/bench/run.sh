@@ -10,7 +10,8 @@
 #        scripts/bench/run.sh criterion            the same by criterion, with its statistics
 #        scripts/bench/run.sh test                 tests the benches themselves
 #
-# --full adds states of 10 and 100 million accounts (30 GB of disk, more than an hour to make). Chains are kept in
+# --full adds states of 10 and 100 million accounts (30 GB of disk, more than an hour to make; CAIRN_BENCH_ACCOUNTS says
+# another number than 100 million). Chains are kept in
 # ${CAIRN_BENCH_WORK:-${XDG_CACHE_HOME:-~/.cache}/cairn-bench}; raw values go to scripts/bench/results.json. The
 # node that is measured is CAIRN_BIN/cairn-node, built first unless CAIRN_BIN is set.
 set -euo pipefail

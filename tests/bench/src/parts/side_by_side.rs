@@ -21,7 +21,7 @@ use crate::chains::{self, Files, Plan};
 use crate::{Failure, quiet::Meter, results::Results};
 
 /// Turns of each.
-const RUNS: usize = 5;
+const RUNS: usize = 3;
 
 /// What is measured, and on which chains.
 struct Sides {

@@ -12,7 +12,7 @@ use serde_json::json;
 use std::{thread, time::Duration};
 
 /// How often each line is set up, and blocks that go along it each time.
-const RUNS: usize = 3;
+const RUNS: usize = 2;
 const BLOCKS: usize = 5;
 /// Payments in a block, and what one of Bitcoin's weighs; a little is left to what is mined.
 const PAYMENTS: usize = 5_000;
