@@ -13,8 +13,9 @@ use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 /// Blocks from one snapshot to the next, where a network's file says nothing else: a day of the main network.
 pub const SNAPSHOT_EVERY: u64 = 2_880;
 
-/// Bytes of blocks that wait for others, where memory is not scarce: more make no synchronisation faster.
-pub const BLOCK_BYTES: usize = 8 << 20;
+/// Bytes of blocks that wait for others, where memory is not scarce. A quarter of it makes a synchronisation hold 30 to 60
+/// MiB less, and take 4 to 8 percent longer.
+pub const BLOCK_BYTES: usize = 32 << 20;
 /// Bytes of transactions that were checked for the pool, where memory is not scarce: as many as the pool takes.
 pub const CHECKED_BYTES: usize = 64 << 20;
 
