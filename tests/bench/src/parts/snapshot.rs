@@ -100,7 +100,7 @@ impl Holders {
 
     /// Two of the holders, one that sends accounts of its own and one that sends nothing.
     fn attacked(&self) -> Result<(Vec<Stranger>, String), Failure> {
-        let info = self.nodes.first().ok_or("a node")?.call("node_info", &json!([]))?;
+        let info = self.nodes.first().ok_or("a node")?.call("net_info", &json!([]))?;
         let prefix = info["protocol_prefix"].as_str().ok_or("a node has a prefix")?;
         let height = self.pivot.0.to_string();
         let paths = [&self.network, &self.files.base, &self.files.payments].map(|path| path.display().to_string());
