@@ -3,7 +3,7 @@
 pub mod chain;
 
 use crate::http::{self, Connection};
-use crate::node::{PATIENCE, PAUSE, free_port, memory_mib, on_cores};
+use crate::node::{PATIENCE, PAUSE, free_ports, memory_mib, on_cores};
 use crate::{Failure, results};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -86,7 +86,7 @@ impl Daemon {
 
     /// The same, held to so many cores.
     pub fn spawn_on(program: &Program, data: &Path, more: &[String], cores: Option<usize>) -> Result<Self, Failure> {
-        let (p2p, rpc) = (free_port()?, free_port()?);
+        let (p2p, rpc) = free_ports()?;
         for left in ["debug.log", ".cookie"] {
             // There is none in a new directory.
             let _ = fs::remove_file(data.join("regtest").join(left));

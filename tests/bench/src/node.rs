@@ -263,7 +263,7 @@ pub struct Node {
 impl Node {
     /// Starts a node and waits until it answers.
     pub fn start(network: &Path, data: &Path, more: &[String]) -> Result<Self, Failure> {
-        let (p2p, rpc) = (free_port()?, free_port()?);
+        let (p2p, rpc) = free_ports()?;
         let log = File::options().create(true).append(true).open(data.join("bench.log"))?;
         let mut command = Command::new(program("cairn-node")?);
         command.arg("run").arg("--chain").arg(network).arg("--data-dir").arg(data);
@@ -390,7 +390,9 @@ impl Drop for Stranger {
     }
 }
 
-/// A port of loopback that nobody listens on.
-pub fn free_port() -> Result<u16, Failure> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// Two ports of loopback on which nobody listens.
+pub fn free_ports() -> Result<(u16, u16), Failure> {
+    // Both at once: one after the other, they may be the same.
+    let (one, other) = (TcpListener::bind(("127.0.0.1", 0))?, TcpListener::bind(("127.0.0.1", 0))?);
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
 }

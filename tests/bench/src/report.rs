@@ -94,7 +94,8 @@ const OPEN: &str = "
 ## What is not reached, and why
 - **An empty node to the tip in 3 seconds**, by a snapshot of a million accounts: by the node's log, headers take 0.01 s, the
   accounts 2.0 s to be fetched, proven and put in place, and 1.5 s go to 42 full blocks above the snapshot, 210 000 payments that
-  are executed like all others. By `perf`, half of the processor time is the workers', a third the writer's.
+  are executed like all others. By `perf`, half of the processor time is the workers', a third the writer's. Beside one that sends
+  nothing, its pieces are asked of others once it is late.
 - **Memory under `memory.max_bytes`** has its price: where most accounts are on the disk, a synchronisation from block 0 with
   blocks full of new accounts takes 5.5 times as long as with all of them in memory.
 - **One mebibyte fetched for a flipped byte** in the table of bodies: one block of that table's index names ten bodies, and each is
