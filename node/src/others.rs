@@ -81,8 +81,8 @@ enum Found {
 /// Asks a peer.
 async fn ask(network: &NetworkHandle, peer: PeerNumber, wanted: &Wanted) -> Option<Found> {
     match wanted {
-        Wanted::Header { id, parent, .. } => {
-            let headers = network.request_headers(peer, vec![*parent]).await.unwrap_or_default();
+        Wanted::Header { id, after, .. } => {
+            let headers = network.request_headers(peer, vec![*after]).await.unwrap_or_default();
             headers.into_iter().find(|header| header.id() == *id).map(|header| Found::Header(Box::new(header)))
         }
         Wanted::Body { id, txs_root, .. } => {

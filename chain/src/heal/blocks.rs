@@ -6,7 +6,7 @@ use crate::store::schema::{BlockKey, BodyByBlock, HeaderById, HeaderRecord, Undo
 use crate::store::{Durability, StoreError};
 use cairn_common::clock;
 use cairn_ledger::validate::{check_header, check_work};
-use cairn_ledger::{BlockId, Height, LinkedHeader};
+use cairn_ledger::{BlockId, Header, Height, LinkedHeader};
 
 impl Healer<'_> {
     /// Fetches the headers of the followed chain that cannot be read. Those of other branches that cannot be read go:
@@ -43,12 +43,18 @@ impl Healer<'_> {
 
     /// A header from others, linked to its parent once more.
     fn fetch_header(&self, id: BlockId, parent: BlockId, height: Height) -> Result<LinkedHeader, Unhealed> {
-        let header = self.others.ask(|answer| Wanted::Header { id, parent, answer });
-        let header = header.filter(|header| header.id() == id).ok_or(Unhealed::NotFound { what: "a header" })?;
-        self.fetched.set(self.fetched.get() + 1);
+        let header = self.ask_for_header(id, parent)?;
         let context = self.store.context_at(height.previous().ok_or(Unhealed::Failing)?)?;
         let sealed = check_work(self.spec, header).map_err(|_| Unhealed::Contradicted)?;
         check_header(self.spec, &context, sealed, clock::now()).map_err(|_| Unhealed::Contradicted)
+    }
+
+    /// A header from others, who find it behind a block below it.
+    pub(super) fn ask_for_header(&self, id: BlockId, after: BlockId) -> Result<Header, Unhealed> {
+        let header = self.others.ask(|answer| Wanted::Header { id, after, answer });
+        let header = header.filter(|header| header.id() == id).ok_or(Unhealed::NotFound { what: "a header" })?;
+        self.fetched.set(self.fetched.get() + 1);
+        Ok(header)
     }
 
     /// Fetches the bodies of the followed chain that cannot be read. Blocks of other branches whose bodies cannot be read go.

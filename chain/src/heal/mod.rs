@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `header_by_id` | others, by its id, which the followed chain names; then linked again |
 //! | `body_by_block` | others, by the transactions root in its header |
-//! | `id_by_height` | the headers, from the tip down |
+//! | `id_by_height` | the headers, from the tip down; those that cannot be read from others |
 //! | `index_by_address`, `link_by_index` | each other: addresses in order say who comes next |
 //! | `account_by_index`, `undo_by_block` | a snapshot at or below, the node's own or fetched run by run, and the blocks since then, executed once more |
 //! | `location_by_txid` | the bodies |
@@ -63,8 +63,8 @@ pub enum Wanted {
     Header {
         /// Its id.
         id: BlockId,
-        /// Its parent's.
-        parent: BlockId,
+        /// A block below it on its chain, near enough that an answer with what follows holds both.
+        after: BlockId,
         /// Takes it.
         answer: oneshot::Sender<Header>,
     },

@@ -6,7 +6,7 @@ use crate::store::schema::{
     RootByRun, RootsByPart, SnapshotByHeight, TouchByAccount, TxLocation,
 };
 use crate::store::{ChainStore, DbOptions, Durability, StoreError, StretchList};
-use cairn_ledger::{Address, ChainSpec, Height};
+use cairn_ledger::{Address, BlockId, ChainSpec, Height};
 
 impl Healer<'_> {
     /// Where each address has its account.
@@ -47,17 +47,27 @@ impl Healer<'_> {
         Ok(anew.end()?)
     }
 
-    /// The followed chain, from the tip down.
+    /// The followed chain, from the tip down. Headers that cannot be read are mended by what this makes.
     pub(super) fn heal_heights(&self) -> Result<(), Unhealed> {
         let mut anew = self.store.anew::<IdByHeight>()?;
-        let mut at = self.store.expect_header(&self.store.tip()?)?;
+        let tip = self.store.expect_header(&self.store.tip()?)?;
+        let (mut id, mut height) = (tip.id(), tip.header().height);
         loop {
-            anew.put(&at.header().height, &at.id())?;
-            if at.header().height == Height::GENESIS {
-                return Ok(anew.end()?);
-            }
-            at = self.store.expect_header(&at.header().parent)?;
+            anew.put(&height, &id)?;
+            let Some(below) = height.previous() else { return Ok(anew.end()?) };
+            id = match self.store.header(&id) {
+                Ok(Some(header)) if header.id() == id => header.header().parent,
+                Ok(_) | Err(_) => self.ask_for_header(id, self.readable_below(height))?.parent,
+            };
+            height = below;
         }
+    }
+
+    /// The nearest block below a height whose id can be read.
+    fn readable_below(&self, height: Height) -> BlockId {
+        let mut below = (0..height.get()).rev().map(Height::new);
+        let known = below.find_map(|height| self.store.id_at(height).ok().flatten());
+        known.unwrap_or_else(|| self.spec.genesis_id())
     }
 
     /// Where the transactions of all blocks are that were not pruned.

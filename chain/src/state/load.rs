@@ -49,12 +49,18 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// How `count` accounts lie in so many bytes.
-    fn of(count: u64, bytes: Option<u64>) -> Result<Self, StoreError> {
+    /// How `count` accounts lie in so many bytes. Buckets keep the size they had before (`stored`) unless the bound is now
+    /// far from where one size gives way to the other: with another size all accounts have to be read.
+    fn of(count: u64, bytes: Option<u64>, stored: Option<u32>) -> Result<Self, StoreError> {
         let Some(bytes) = bytes else { return Ok(Self { bits: BUCKET_BITS, max_loaded: u64::MAX }) };
         // As many again may be created until the next start.
         let all = |bits| 2 * BUCKET * (count >> bits);
-        let bits = if all(BUCKET_BITS) <= bytes / 2 { BUCKET_BITS } else { LARGE_BUCKET_BITS };
+        let most = match stored {
+            Some(BUCKET_BITS) => bytes / 4 * 3,
+            Some(LARGE_BUCKET_BITS) => bytes / 4,
+            _ => bytes / 2,
+        };
+        let bits = if all(BUCKET_BITS) <= most { BUCKET_BITS } else { LARGE_BUCKET_BITS };
         let buckets = bytes.saturating_sub(all(bits)) / (LOADED_ACCOUNT << bits);
         let room = Self { bits, max_loaded: buckets - buckets / FOR_IMPORTS };
         if room.max_loaded < LEAST_LOADED {
@@ -73,15 +79,20 @@ pub(crate) fn load(
     workers: &Workers,
     bytes: Option<u64>,
 ) -> Result<(State, ChainContext), StoreError> {
-    let count = store.account_count()?;
-    let room = Room::of(count, bytes)?;
+    let (count, stored) = (store.account_count()?, store.stored_roots()?);
+    let room = Room::of(count, bytes, stored.map(|stored| stored.bits))?;
     let header = store.expect_header(&store.tip()?)?;
-    if let Some(state) = load_from_roots(Source { store, workers }, &header, count, room)? {
-        let tip = store.context_at(header.header().height)?;
-        check_rules(store, spec, header.header().height)?;
-        return Ok((state, tip));
+    match load_from_roots(Source { store, workers }, &header, count, room, stored)? {
+        Ok(state) => {
+            let tip = store.context_at(header.header().height)?;
+            check_rules(store, spec, header.header().height)?;
+            Ok((state, tip))
+        }
+        Err(reason) => {
+            tracing::info!(target: "cairn::chain", accounts = count, %reason, "all accounts are read");
+            load_in(store, spec, workers, count, room)
+        }
     }
-    load_in(store, spec, workers, count, room)
 }
 
 /// The same, but that nothing stays in memory afterwards.
@@ -176,16 +187,43 @@ impl State {
     }
 }
 
-/// The state at `tip` from the roots of buckets that are stored; `None` where none are, or they are of no use.
+/// Why the stored roots of buckets are of no use to a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unusable {
+    #[error("no roots of accounts are stored yet")]
+    None,
+    #[error(
+        "roots of {got} accounts each are stored, expected {expected}: the memory for accounts is another than before"
+    )]
+    OtherSize { got: u64, expected: u64 },
+    #[error("the stored roots are of a block that is not followed")]
+    NotFollowed,
+    #[error("the stored roots are of height {got}, expected {expected} or more")]
+    Old { got: u64, expected: u64 },
+    #[error("the undo records since height {0} are pruned")]
+    Pruned(Height),
+    #[error("the stored roots are not those of the tip")]
+    Wrong,
+}
+
+/// The state at `tip` from the roots of buckets that are stored, or why they are of no use.
 fn load_from_roots(
     source: Source<'_>,
     tip: &LinkedHeader,
     count: u64,
     room: Room,
-) -> Result<Option<State>, StoreError> {
+    stored: Option<StoredRoots>,
+) -> Result<Result<State, Unusable>, StoreError> {
     let Source { store, workers } = source;
-    let Some(stored) = store.stored_roots()?.filter(|stored| stored.bits == room.bits) else { return Ok(None) };
-    let Some(touched) = touched_since(store, &stored, tip)? else { return Ok(None) };
+    let Some(stored) = stored else { return Ok(Err(Unusable::None)) };
+    if stored.bits != room.bits {
+        let leaves = |bits| 1_u64.checked_shl(bits).unwrap_or(u64::MAX);
+        return Ok(Err(Unusable::OtherSize { got: leaves(stored.bits), expected: leaves(room.bits) }));
+    }
+    let touched = match touched_since(store, &stored, tip)? {
+        Ok(touched) => touched,
+        Err(reason) => return Ok(Err(reason)),
+    };
     let mut numbers: Vec<u64> = touched.keys().map(|index| index >> room.bits).collect();
     numbers.extend(stored.count.saturating_sub(1) >> room.bits..count.div_ceil(1 << room.bits));
     numbers.sort_unstable();
@@ -230,12 +268,11 @@ fn load_from_roots(
     accounts.set_balances(balances);
     let tree = AccountTree::from_buckets(room.bits, count, buckets.into_iter());
     if tree.state_root() != tip.header().state_root {
-        tracing::warn!(target: "cairn::chain", "the stored roots of accounts are not those of the tip: all accounts are read");
-        return Ok(None);
+        return Ok(Err(Unusable::Wrong));
     }
     let max_loaded = usize::try_from(room.max_loaded).unwrap_or(usize::MAX);
     let roots_of = Some((stored.block, store.expect_header(&stored.block)?.header().height));
-    Ok(Some(State { accounts, tree, max_loaded, roots_of }))
+    Ok(Ok(State { accounts, tree, max_loaded, roots_of }))
 }
 
 /// Buckets to be read, from the ascending numbers of those that must be: with what lies between two that are near, since
@@ -251,16 +288,20 @@ fn near(numbers: &[u64], most: u64) -> Vec<Range<u64>> {
     ranges
 }
 
-/// The accounts that were touched since roots were stored, and what each had then; `None` where that is not known.
+/// The accounts that were touched since roots were stored, and what each had then; or why that is not known.
 fn touched_since(
     store: &ChainStore,
     stored: &StoredRoots,
     tip: &LinkedHeader,
-) -> Result<Option<HashMap<u64, Amount>>, StoreError> {
-    let Some(from) = store.connected(&stored.block)? else { return Ok(None) };
-    let (mut touched, next) = (HashMap::new(), from.header().height.get() + 1);
-    if tip.header().height.get() > from.header().height.get() + 2 * STORED_EVERY || !store.is_whole(Height::new(next)) {
-        return Ok(None);
+) -> Result<Result<HashMap<u64, Amount>, Unusable>, StoreError> {
+    let Some(from) = store.connected(&stored.block)? else { return Ok(Err(Unusable::NotFollowed)) };
+    let (mut touched, got) = (HashMap::new(), from.header().height.get());
+    let (next, expected) = (got + 1, tip.header().height.get().saturating_sub(2 * STORED_EVERY));
+    if got < expected {
+        return Ok(Err(Unusable::Old { got, expected }));
+    }
+    if !store.is_whole(Height::new(next)) {
+        return Ok(Err(Unusable::Pruned(Height::new(next))));
     }
     for height in (next..=tip.header().height.get()).map(Height::new) {
         for leaf in store.undo(&store.header_on_chain(height)?)?.leaves.iter() {
@@ -270,7 +311,7 @@ fn touched_since(
         }
     }
     touched.extend((stored.count..store.account_count()?).map(|index| (index, Amount::ZERO)));
-    Ok(Some(touched))
+    Ok(Ok(touched))
 }
 
 impl State {
@@ -329,13 +370,26 @@ mod tests {
 
     #[test]
     fn buckets_are_as_small_as_memory_allows_and_too_little_is_refused() {
-        let room = |count, mib: u64| Room::of(count, Some(mib << 20)).map(|room| (room.bits, room.max_loaded >> 10));
-        assert_eq!(Room::of(1 << 40, None).expect("no limit"), Room { bits: 4, max_loaded: u64::MAX });
+        let room = |count, mib: u64| Room::of(count, Some(mib << 20), None).map(|it| (it.bits, it.max_loaded >> 10));
+        assert_eq!(Room::of(1 << 40, None, None).expect("no limit"), Room { bits: 4, max_loaded: u64::MAX });
         assert_eq!(room(1, 96).expect("the least that a node is given"), (4, 24));
         assert_eq!(room(10_000_000, 300).expect("less than all take"), (4, 45));
         assert_eq!(room(100_000_000, 2_800).expect("buckets of 16 take less than half"), (4, 401));
         assert_eq!(room(100_000_000, 400).expect("buckets of 64"), (6, 6));
-        let refused = Room::of(100_000_000, Some(200 << 20)).expect_err("the roots of buckets of 64 take more");
+        let refused = Room::of(100_000_000, Some(200 << 20), None).expect_err("the roots of buckets of 64 take more");
         assert!(matches!(refused, StoreError::NoMemory { accounts: 100_000_000, .. }), "{refused}");
+    }
+
+    /// A node with 88 million accounts under 3 GiB once read all of them at a start whose bound was a little smaller.
+    #[test]
+    fn a_bound_that_changes_a_little_leaves_buckets_the_size_they_had() {
+        let bits = |mib: u64, stored| Room::of(88_000_000, Some(mib << 20), stored).expect("room").bits;
+        // The roots of buckets of 16 take 1 049 MiB.
+        let around = [1_500, 2_000, 2_200, 3_500];
+        assert_eq!(around.map(|mib| bits(mib, Some(4))), [4, 4, 4, 4]);
+        assert_eq!(around.map(|mib| bits(mib, Some(6))), [6, 6, 6, 6]);
+        assert_eq!(around.map(|mib| bits(mib, None)), [6, 6, 4, 4], "the control");
+        assert_eq!([bits(1_300, Some(4)), bits(4_300, Some(6))], [6, 4], "far away, the other size is worth it");
+        assert_eq!(bits(2_200, Some(9)), 4, "a size that is none");
     }
 }

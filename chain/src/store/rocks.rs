@@ -1,10 +1,12 @@
 //! RocksDB: one database with a column family for each table of the schema. No file but this and its own names it.
 
+mod batch;
 mod options;
 
 use super::db::{RawEntry, Start};
 use super::pruning::LowestBody;
 use super::{DbOptions, DbUsage, StoreError, TableUsage, schema};
+pub(super) use batch::RocksBatch;
 use cairn_common::disk;
 use options::TableOptions;
 use rocksdb::{
@@ -31,8 +33,6 @@ type Anew = BTreeMap<&'static str, u32>;
 
 /// The file beside RocksDB's own that says that a merge has met damage.
 const DAMAGED: &str = "DAMAGED";
-/// More bytes than any key of ours has.
-const PAST_EVERY_KEY: usize = 64;
 
 /// What is found under a key.
 pub(super) type Value<'a> = DBPinnableSlice<'a>;
@@ -442,61 +442,6 @@ impl SortedFile<'_> {
     /// Adds an entry; its key is greater than all before.
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.writer.put(key, value).map_err(failed(self.table))
-    }
-}
-
-/// Writes that happen all together or not at all.
-pub(super) struct RocksBatch<'db> {
-    rocks: &'db Rocks,
-    writes: WriteBatch,
-    /// The column families of the tables that are written: RocksDB's binding looks each up behind a lock.
-    families: Vec<(&'static str, Arc<BoundColumnFamily<'db>>)>,
-}
-
-impl<'db> RocksBatch<'db> {
-    /// An empty batch with room for so many bytes.
-    pub(super) fn new(rocks: &'db Rocks, bytes: usize) -> Self {
-        Self { rocks, writes: WriteBatch::with_capacity_bytes(bytes), families: Vec::new() }
-    }
-
-    fn family(&mut self, table: &'static str) -> Arc<BoundColumnFamily<'db>> {
-        let known = self.families.iter().find(|(name, _)| std::ptr::eq(*name, table));
-        if let Some((_, family)) = known {
-            return family.clone();
-        }
-        let family = self.rocks.family(table);
-        self.families.push((table, family.clone()));
-        family
-    }
-
-    /// Adds a put.
-    pub(super) fn put(&mut self, table: &'static str, key: &[u8], value: &[u8]) {
-        let family = self.family(table);
-        self.writes.put_cf(&family, key, value);
-    }
-
-    /// Adds a removal.
-    pub(super) fn delete(&mut self, table: &'static str, key: &[u8]) {
-        let family = self.family(table);
-        self.writes.delete_cf(&family, key);
-    }
-
-    /// Adds the removal of everything in a table, as one mark, whose space compactions free.
-    pub(super) fn clear(&mut self, table: &'static str) {
-        self.delete_range(table, &[], &[u8::MAX; PAST_EVERY_KEY]);
-    }
-
-    /// Adds the removal of everything from one key up to another, which stays.
-    pub(super) fn delete_range(&mut self, table: &'static str, from: &[u8], to: &[u8]) {
-        let family = self.family(table);
-        self.writes.delete_range_cf(&family, from, to);
-    }
-
-    /// Writes it.
-    pub(super) fn write(self, is_synced: bool) -> Result<(), StoreError> {
-        let mut options = WriteOptions::default();
-        options.set_sync(is_synced);
-        self.rocks.write_with(self.writes, &options)
     }
 }
 

@@ -74,9 +74,10 @@ fn answer_from(node: &ChainHandle, damaged: &ChainHandle) {
     tokio::spawn(async move {
         while let Some(wanted) = wanted.recv().await {
             match wanted {
-                Wanted::Header { parent, answer, .. } => {
-                    let header = reader.headers_after(&[parent], 1).expect("a read").pop().expect("a header");
-                    answer.send(header).expect("somebody waits");
+                Wanted::Header { id, after, answer } => {
+                    let headers = reader.headers_after(&[after], 2_000).expect("a read");
+                    let header = headers.into_iter().find(|header| header.id() == id);
+                    answer.send(header.expect("it is behind that block")).expect("somebody waits");
                 }
                 Wanted::Body { id, answer, .. } => {
                     let block = reader.block(&id).expect("a read").expect("a block");
@@ -160,6 +161,14 @@ async fn damaged(
 
 /// The same, but that nobody helps.
 async fn alone(table: &str, offsets: impl Fn(u64) -> Vec<u64>, empty: usize, when: When) -> (Fixture, Fixture, Branch) {
+    alone_with(&[(table, &offsets)], empty, when).await
+}
+
+/// A table, and where bytes flip in files of such a length.
+type Damage<'a> = (&'a str, &'a dyn Fn(u64) -> Vec<u64>);
+
+/// The same, of several tables.
+async fn alone_with(damage: &[Damage<'_>], empty: usize, when: When) -> (Fixture, Fixture, Branch) {
     let helper = Fixture::on(network(), options());
     let branch = chain(&helper.spec, empty);
     helper.import_all(&branch.blocks).await;
@@ -178,11 +187,11 @@ async fn alone(table: &str, offsets: impl Fn(u64) -> Vec<u64>, empty: usize, whe
     chain.stop().await;
     running.ended().await.expect("an orderly end");
     drop(chain);
-    let files = files_of(directory.path(), table);
-    assert!(!files.is_empty());
+    let files: Vec<_> = damage.iter().map(|(table, offsets)| (files_of(directory.path(), table), offsets)).collect();
+    assert!(files.iter().all(|(files, _)| !files.is_empty()));
     let spawn = || super::spawn(spec.clone(), directory.path(), options()).expect("the same chain");
     let running = (when == When::Running).then(spawn);
-    for file in &files {
+    for (file, offsets) in files.iter().flat_map(|(files, offsets)| files.iter().map(move |file| (file, offsets))) {
         offsets(std::fs::metadata(file).expect("a file").len()).into_iter().for_each(|offset| flip(file, offset));
     }
     // Otherwise a merge may be first to meet it.
@@ -287,6 +296,17 @@ async fn a_reorganisation_across_damaged_undo_records_is_carried_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flipped_byte_in_headers_is_mended_while_the_node_runs() {
     let (node, _helper, branch) = damaged(HeaderById::NAME, |bytes| vec![bytes / 4], 400, When::Running).await;
+    assert_healed(node, branch, true).await;
+}
+
+/// Each is made from the other: where both were damaged, neither could be.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flipped_bytes_in_headers_and_heights_together_are_mended_while_the_node_runs() {
+    let headers = |bytes: u64| vec![bytes / 4];
+    let heights = |bytes: u64| (40..bytes / 10 * 7).step_by(1_000).collect();
+    let damage: [Damage<'_>; 2] = [(HeaderById::NAME, &headers), (IdByHeight::NAME, &heights)];
+    let (node, helper, branch) = alone_with(&damage, 400, When::Running).await;
+    answer_from(&helper.chain, &node.chain);
     assert_healed(node, branch, true).await;
 }
 

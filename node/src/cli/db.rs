@@ -9,6 +9,7 @@ use cairn_chain::store::{ChainStore, LEAST_KEPT};
 use cairn_chain::{audit, replay::Replayed};
 use cairn_common::disk;
 use cairn_ledger::Height;
+use cairn_network::NetworkConfig;
 use cairn_rpc::methods::NodeClient;
 use cairn_rpc::types::{BackupInfo, TableSize};
 use clap::{Args, Subcommand};
@@ -149,7 +150,9 @@ fn mend(flags: &Flags, force: bool) -> Result<(), CliError> {
     telemetry::start_with_warnings_alone()?;
     let data_dir = DataDir::open(&settings.data_dir)?;
     let database = data_dir.database();
-    let repair = Repair { spec: settings.spec.clone(), options: settings.storage, network: settings.network.clone() };
+    // It asks, and nobody asks it: the port may be taken by another node.
+    let network = NetworkConfig { listen: Vec::new(), ..settings.network.clone() };
+    let repair = Repair { spec: settings.spec.clone(), options: settings.storage, network };
     if !force {
         let store = ChainStore::open_read_only(&database, &settings.spec, settings.storage);
         match store.map_err(audit::AuditError::from).and_then(|store| audit::audit(&store, &settings.spec)) {
