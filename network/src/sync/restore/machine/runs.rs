@@ -29,6 +29,8 @@ const SEEK_EVERY: Duration = Duration::from_secs(15);
 const NOBODY: Duration = Duration::from_secs(60);
 /// … and whoever is about to when it is so long.
 const TOO_LONG: Duration = Duration::from_secs(600);
+/// One of the last runs is asked of somebody else, too, who should bring it this many times sooner.
+const SOONER: u32 = 2;
 /// Odd, and without a pattern: numbers that follow one another lie far apart once multiplied by it.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 /// What a run weighs on the wire, but for the last.
@@ -40,6 +42,8 @@ pub(super) struct RunJob {
     peer: PeerNumber,
     number: u64,
     since: Instant,
+    /// When it should have been answered.
+    expected: Instant,
     /// When the run is asked of somebody else.
     deadline: Instant,
     is_overdue: bool,
@@ -58,17 +62,39 @@ impl Machine {
 
     /// Asks for the lowest runs that are not here, until every holder is busy or enough is on its way.
     pub(super) fn plan_runs(&mut self, pivot: Pivot) {
-        while self.on_the_way() < self.window.min(MAX_RUNS) {
-            let Some(number) = self.next_missing() else { break };
-            let Some((peer, takes)) = self.choose_holder(pivot) else { break };
-            let Some(holder) = self.peers.get_mut(&peer) else { break };
-            (holder.jobs, holder.was_asked) = (holder.jobs + 1, true);
-            let (job, since) = (self.next_job(), self.now);
-            let deadline = since + Pace::patience(takes);
-            self.jobs.insert(job, RunJob { peer, number, since, deadline, is_overdue: false });
-            self.asked.insert(number, job);
-            self.actions.push(RestoreAction::FetchRun { job, peer, state_root: pivot.state_root, number });
+        while self.ask_for_lowest(pivot) || self.pass_on_last(pivot) {}
+    }
+
+    /// `false`: there is nobody to ask, nothing to ask for, or enough is on its way.
+    fn ask_for_lowest(&mut self, pivot: Pivot) -> bool {
+        if self.on_the_way() >= self.window.min(MAX_RUNS) {
+            return false;
         }
+        let Some(number) = self.next_missing() else { return false };
+        let Some((peer, takes)) = self.choose_holder(pivot) else { return false };
+        let Some(holder) = self.peers.get_mut(&peer) else { return false };
+        (holder.jobs, holder.was_asked) = (holder.jobs + 1, true);
+        let (job, since) = (self.next_job(), self.now);
+        let (expected, deadline) = (since + takes, since + Pace::patience(takes));
+        self.jobs.insert(job, RunJob { peer, number, since, expected, deadline, is_overdue: false });
+        self.asked.insert(number, job);
+        self.actions.push(RestoreAction::FetchRun { job, peer, state_root: pivot.state_root, number });
+        true
+    }
+
+    /// Where only runs are left that were asked for, one that is late is missing again, if somebody is free who should bring it
+    /// much sooner: one that sends nothing once held up the end for all its patience.
+    fn pass_on_last(&mut self, pivot: Pivot) -> bool {
+        if self.runs.is_none() || self.next_missing().is_some() {
+            return false;
+        }
+        let Some((_, takes)) = self.choose_holder(pivot) else { return false };
+        // Whoever is late may be so for as long again.
+        let late = |job: &RunJob| self.now.saturating_duration_since(job.expected);
+        let waited_for = self.asked.values().filter_map(|job| Some((late(self.jobs.get(job)?), *job)));
+        let Some((_, job)) = waited_for.max().filter(|(late, _)| takes * SOONER < *late) else { return false };
+        self.set_overdue(job);
+        true
     }
 
     /// Runs that are waited for, and those that are being taken in.
@@ -217,18 +243,27 @@ impl Machine {
         }
     }
 
+    /// Has what a request is to bring asked of others; of whom it was asked, who is asked for nothing else until it has answered.
+    fn set_overdue(&mut self, job: u64) -> Option<PeerNumber> {
+        let asked = self.jobs.get_mut(&job)?;
+        asked.is_overdue = true;
+        if self.asked.get(&asked.number) == Some(&job) {
+            self.asked.remove(&asked.number);
+        }
+        let peer = asked.peer;
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            peer.overdue += 1;
+        }
+        Some(peer)
+    }
+
     /// Has what is late asked of others. Whoever is late has to answer before it is asked for more.
     fn pass_on_late(&mut self) {
         let late = self.jobs.iter().filter(|(_, job)| !job.is_overdue && self.now > job.deadline);
         for job in late.map(|(job, _)| *job).collect::<Vec<_>>() {
-            let Some(asked) = self.jobs.get_mut(&job) else { continue };
-            asked.is_overdue = true;
-            if self.asked.get(&asked.number) == Some(&job) {
-                self.asked.remove(&asked.number);
-            }
+            let Some(peer) = self.set_overdue(job) else { continue };
             self.window = (self.window / 2).max(1);
-            if let Some(peer) = self.peers.get_mut(&asked.peer) {
-                peer.overdue += 1;
+            if let Some(peer) = self.peers.get_mut(&peer) {
                 peer.pace.slow_down();
                 peer.rest.tried(self.now, LONGEST_REST);
             }

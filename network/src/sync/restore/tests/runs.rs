@@ -60,6 +60,23 @@ fn what_a_stalling_peer_does_not_send_comes_from_others_within_seconds() {
     assert!(undisturbed < seconds(10) && alone.misbehaviours(control).is_empty(), "the control: {undisturbed:?}");
 }
 
+/// The run of one that sends nothing once held up the end until that peer's time was over.
+#[test]
+fn the_last_runs_are_asked_of_others_who_bring_them_much_sooner() {
+    let takes = |silent: u64| {
+        let mut world = World::new();
+        for number in 1..=3 + silent {
+            let manner = if number > silent { Manner::Honest } else { Manner::Silent };
+            world.join(number, holder(manner));
+        }
+        let (end, took) = world.run_to_end(seconds(30));
+        assert_eq!(end, End::Complete);
+        took
+    };
+    let (undisturbed, beside) = (takes(0), takes(1));
+    assert!(beside < undisturbed + seconds(1), "{beside:?}, undisturbed {undisturbed:?}");
+}
+
 #[test]
 fn whoever_does_not_have_it_counts_as_no_holder_for_a_while() {
     let mut world = World::new();
