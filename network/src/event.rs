@@ -208,7 +208,7 @@ pub enum Event {
     /// A peer's pool was looked through.
     PoolFetched(FetchedPool),
     /// So many gossiped messages were dropped that waited for a peer whose line is slow.
-    GossipDropped { messages: u64 },
+    GossipDropped { topic: Topic, messages: u64 },
     /// A batch was handed to gossip.
     TxsPublished { batch: TxBatch, outcome: Published },
     /// This node listens at an address; through a relay once that has accepted.

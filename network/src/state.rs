@@ -14,7 +14,7 @@ mod upkeep;
 
 use crate::addrman::book::{AddressBook, Source};
 use crate::config::{NetworkConfig, NetworkFiles};
-use crate::event::{Action, Context, Event};
+use crate::event::{Action, Context, Event, Topic};
 use crate::{
     discovery::kademlia::Dht, discovery::peer_exchange::PeerExchange, discovery::rendezvous::Rendezvous,
     gossip::recent_blocks::RecentBlocks, gossip::relay::Relay, handle::Backlog, ids::PeerId,
@@ -161,7 +161,13 @@ impl NetworkState {
             Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, cx),
             Event::Served { request, answer } => self.requests.on_served(request, answer, &mut self.peers, cx),
             Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, cx),
-            Event::GossipDropped { messages } => self.relay.on_dropped(messages),
+            Event::GossipDropped { topic, messages } => {
+                self.relay.on_dropped(messages);
+                // Transactions are found when pools are compared.
+                if topic == Topic::Blocks {
+                    self.status.tell_soon(true, cx.now);
+                }
+            }
             Event::TxsPublished { batch, outcome } => self.relay.on_published(batch, outcome, cx),
             Event::Listening { relay, address } => {
                 if self.relay_client.on_listening(relay, address, cx) {

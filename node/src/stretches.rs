@@ -141,7 +141,7 @@ async fn listen(mut events: mpsc::Receiver<NetworkEvent>, known: watch::Sender<P
                 known.send_modify(|known| _ = known.insert(peer, status));
             }
             NetworkEvent::PeerDown { peer } => known.send_modify(|known| _ = known.remove(&peer)),
-            NetworkEvent::UnknownParent { .. } => {}
+            NetworkEvent::MissedBlock { .. } => {}
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum Finding {
     Block { id: BlockId, header: Box<Header>, total_work: Work },
     /// A block, with work, of a branch that is not known here.
     UnknownParent { id: BlockId },
+    /// A block whose header is linked, and whose body did not come: gossip brings it only once.
+    MissingBody { id: BlockId },
     /// A block of a chain with far less work than the one followed here: its sender may not know of that.
     Unwanted,
     /// Transactions that were new here and admitted.
@@ -74,6 +76,10 @@ impl Judged {
 
     fn ignored_but(finding: Finding) -> Self {
         Self { finding, ..Self::ignored() }
+    }
+
+    fn missing(id: BlockId) -> Box<Self> {
+        Box::new(Self::ignored_but(Finding::MissingBody { id }))
     }
 }
 
@@ -313,9 +319,7 @@ impl Judge {
         match self.network.request_block_txs(sender, id, places).await {
             Ok(transactions) => Ok(transactions),
             // A line may be slow, and that is nobody's fault: the block comes from others, or by sync.
-            Err(RequestError::Timeout | RequestError::Gone | RequestError::Stopped(_)) => {
-                Err(Box::new(Judged::ignored()))
-            }
+            Err(RequestError::Timeout | RequestError::Gone | RequestError::Stopped(_)) => Err(Judged::missing(id)),
             // It speaks no such protocol, is busy, or was reported already: perhaps it has the body.
             Err(RequestError::Refused { .. } | RequestError::Undecodable(_) | RequestError::TooLong) => Ok(Vec::new()),
         }
@@ -324,8 +328,8 @@ impl Judge {
     /// The whole body, from the sender.
     async fn fetch(&self, sender: PeerNumber, id: BlockId) -> Result<Body, Box<Judged>> {
         match self.network.request_bodies(sender, vec![id]).await {
-            Ok(bodies) => bodies.into_iter().next().ok_or_else(|| Box::new(Judged::ignored())),
-            Err(_) => Err(Box::new(Judged::ignored())),
+            Ok(bodies) => bodies.into_iter().next().ok_or_else(|| Judged::missing(id)),
+            Err(_) => Err(Judged::missing(id)),
         }
     }
 

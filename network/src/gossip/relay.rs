@@ -30,8 +30,15 @@ pub(crate) enum Learned {
     Nothing,
     /// Its sender is to be told where this node stands.
     SenderIsBehind,
-    /// Its sender knows a branch that is unknown here.
-    UnknownParent(BlockId),
+    /// Sync is to bring this block, which its sender has.
+    ForSync(BlockId),
+}
+
+/// What there was no room to look at: gossip brings it only once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unlooked {
+    Transactions,
+    Block(BlockId),
 }
 
 /// What is on its way.
@@ -180,44 +187,48 @@ impl Relay {
         self.send_batch(cx);
     }
 
-    /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once. Whether it held
-    /// transactions that there was no room to look at: gossip brings them only once.
-    pub(crate) fn on_gossip(&mut self, gossiped: Gossiped, peers: &mut PeerTable, cx: &mut Context) -> bool {
+    /// A gossiped message arrives: it is judged elsewhere, when there is room. Each is answered once. What it held if
+    /// there was none.
+    pub(crate) fn on_gossip(
+        &mut self,
+        gossiped: Gossiped,
+        peers: &mut PeerTable,
+        cx: &mut Context,
+    ) -> Option<Unlooked> {
         let Gossiped { peer, message, topic, data } = gossiped;
         let Some(sender) = peers.number(&peer) else {
             cx.push(SwarmAction::Ignore(message));
-            return false;
+            return None;
         };
         if !peers.receive(sender, topic.protocol(), data.len(), cx.now) {
             cx.push(SwarmAction::Ignore(message));
             cx.report(sender, Misbehaviour::Flooding);
-            return false;
+            return None;
         }
         let block = match self.block_in(topic, &data) {
             Ok(block) => block,
             Err(misbehaviour) => {
                 cx.push(SwarmAction::Ignore(message));
                 misbehaviour.into_iter().for_each(|misbehaviour| cx.report(sender, misbehaviour));
-                return false;
+                return None;
             }
         };
         let is_known = |id: &BlockId| self.known_blocks.contains(id) || self.variants.contains(&(*id, sender));
         if block.as_ref().is_some_and(is_known) {
             cx.push(SwarmAction::Ignore(message));
-            return false;
+            return None;
         }
         let bytes = data.len();
         if !peers.begin_judging(sender, topic, bytes) {
             cx.push(SwarmAction::Ignore(message));
             self.losses.unlooked += 1;
-            // A block comes by sync; transactions from where they wait.
-            return topic == Topic::Txs;
+            return Some(block.map_or(Unlooked::Transactions, Unlooked::Block));
         }
         if let Some(id) = block {
             self.variants.insert((id, sender), ());
         }
         cx.push(TaskAction::Judge { job: Job { message, sender, topic, bytes }, data });
-        false
+        None
     }
 
     /// The block in a message of that topic, if its header shows work.
@@ -245,7 +256,10 @@ impl Relay {
             Finding::Nothing => {}
             Finding::Block { id, header, total_work } => {
                 peers.brought(sender, Topic::Blocks, cx.now);
-                self.known_blocks.insert(id, ());
+                // One that gossip let go of before its verdict reaches others as one that it did not bring.
+                if travels {
+                    self.known_blocks.insert(id, ());
+                }
                 peers.saw_block(sender, id, &header, total_work);
             }
             // Its sender has a chain with far less work: it is told where this node stands.
@@ -254,7 +268,7 @@ impl Relay {
                 Unwanted::Bear => {}
                 Unwanted::TooMany => cx.report(sender, Misbehaviour::Flooding),
             },
-            Finding::UnknownParent { id } => return Learned::UnknownParent(id),
+            Finding::UnknownParent { id } | Finding::MissingBody { id } => return Learned::ForSync(id),
             Finding::Transactions(admitted) => {
                 if !admitted.is_empty() {
                     peers.brought(sender, Topic::Txs, cx.now);
@@ -277,7 +291,7 @@ fn value(finding: &Finding) -> usize {
     match finding {
         Finding::Block { .. } => BLOCK_WORTH,
         Finding::Transactions(admitted) => admitted.iter().map(|(_, transaction)| transaction.size()).sum(),
-        Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } => 0,
+        Finding::Nothing | Finding::Unwanted | Finding::UnknownParent { .. } | Finding::MissingBody { .. } => 0,
     }
 }
 
@@ -291,7 +305,7 @@ mod tests {
     use cairn_chain::Verdict;
     use cairn_ledger::codec::encode;
     use cairn_ledger::testing::{easy_network, genesis_state, key, mine, payment};
-    use cairn_ledger::validate::ChainContext;
+    use cairn_ledger::validate::{ChainContext, check_work};
 
     fn relay() -> Relay {
         Relay::new(Arc::new(easy_network()), RecentBlocks::default())
@@ -354,14 +368,53 @@ mod tests {
             let address = format!("/ip4/1.2.3.{crowd}/tcp/1");
             let (_, sender) = acquainted(&mut peers, &address, true, Default::default(), &cx);
             let sent = (0..100).map(|n| gossiped(sender, crowd * 100 + n, Topic::Txs, vec![1; 10]));
-            let missed = sent.map(|one| relay.on_gossip(one, &mut peers, &mut cx)).filter(|it| *it);
+            let missed = sent.filter_map(|one| relay.on_gossip(one, &mut peers, &mut cx));
             assert_eq!(missed.count(), 100 - 32);
         }
         assert_eq!((jobs(&mut cx).len(), cx.take_reports().len()), (60 * 32, 0), "and nobody is reported for it");
         let (honest, sender) = acquainted(&mut peers, "/ip4/9.2.3.4/tcp/1", true, Default::default(), &cx);
-        assert!(!relay.on_gossip(gossiped(sender, 9_999, Topic::Txs, vec![1; 10]), &mut peers, &mut cx));
+        assert_eq!(relay.on_gossip(gossiped(sender, 9_999, Topic::Txs, vec![1; 10]), &mut peers, &mut cx), None);
         assert_eq!(jobs(&mut cx).iter().map(|job| job.sender).collect::<Vec<_>>(), [honest]);
         assert_eq!(relay.losses().unlooked, 60 * (100 - 32));
+    }
+
+    /// Blocks that gossip brought and did not pass on once waited for the next status, some seconds, at each node of a line.
+    #[test]
+    fn a_block_that_gossip_does_not_pass_on_comes_by_another_way_at_once() {
+        let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());
+        let (sender, id) = acquainted(&mut peers, "/ip4/1.2.3.4/tcp/1", true, Default::default(), &cx);
+        let spec = easy_network();
+        let block = mine(&spec, &ChainContext::genesis(&spec), &genesis_state(&spec), vec![]);
+        let linked = |header: &Header| Finding::Block {
+            id: header.id(),
+            header: Box::new(header.clone()),
+            total_work: cairn_ledger::pow::Work::from_u64(2),
+        };
+        for travels in [false, true] {
+            let learned = relay.learn(sender, linked(&block.header), travels, &mut peers, &mut cx);
+            assert_eq!((learned, relay.known_blocks.contains(&block.header.id())), (Learned::Nothing, travels));
+        }
+        let missing = Finding::MissingBody { id: block.header.id() };
+        let learned = relay.learn(sender, missing, false, &mut peers, &mut cx);
+        assert_eq!(learned, Learned::ForSync(block.header.id()), "its body did not come");
+
+        // Half of all nonces show work here.
+        let mut all = (0..).filter_map(|nonce| {
+            let header = Header { nonce, ..block.header.clone() };
+            check_work(&spec, header.clone()).is_ok().then_some(header)
+        });
+        let offer = |relay: &mut Relay, header: &Header, peers: &mut PeerTable, cx: &mut Context| {
+            relay.on_gossip(gossiped(id, header.nonce, Topic::Blocks, encode(header)), peers, cx)
+        };
+        let refused = all.by_ref().take(100).find_map(|header| {
+            let unlooked = offer(&mut relay, &header, &mut peers, &mut cx)?;
+            Some((unlooked, header.id()))
+        });
+        let (unlooked, refused) = refused.expect("one peer's blocks are not all judged at once");
+        assert_eq!(unlooked, Unlooked::Block(refused));
+        jobs(&mut cx).iter().for_each(|job| peers.end_judging(job.sender, job.topic, job.bytes));
+        let next = all.next().expect("another nonce");
+        assert_eq!(offer(&mut relay, &next, &mut peers, &mut cx), None, "the control");
     }
 
     /// A batch of the same bytes as one that had been ignored was once taken for one that was sent.

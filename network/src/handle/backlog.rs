@@ -13,10 +13,10 @@ impl Backlog {
     pub(crate) fn push(&mut self, event: NetworkEvent) {
         let superseded = |waiting: &NetworkEvent| match (&event, waiting) {
             (NetworkEvent::PeerStatus { peer, .. }, NetworkEvent::PeerStatus { peer: other, .. })
-            | (NetworkEvent::UnknownParent { peer, .. }, NetworkEvent::UnknownParent { peer: other, .. })
+            | (NetworkEvent::MissedBlock { peer, .. }, NetworkEvent::MissedBlock { peer: other, .. })
             | (
                 NetworkEvent::PeerDown { peer },
-                NetworkEvent::PeerStatus { peer: other, .. } | NetworkEvent::UnknownParent { peer: other, .. },
+                NetworkEvent::PeerStatus { peer: other, .. } | NetworkEvent::MissedBlock { peer: other, .. },
             ) => peer == other,
             _ => false,
         };

@@ -28,7 +28,7 @@ fn a_backlog_is_bounded_by_the_number_of_peers() {
     for round in 0..1000 {
         for peer in (0..4).map(PeerNumber) {
             backlog.push(NetworkEvent::PeerStatus { peer, kind: kind(), status: status(round) });
-            backlog.push(NetworkEvent::UnknownParent { peer, id: BlockId::ZERO });
+            backlog.push(NetworkEvent::MissedBlock { peer, id: BlockId::ZERO });
         }
         let passing = PeerNumber(100 + round);
         backlog.push(NetworkEvent::PeerUp { peer: passing, kind: kind(), status: status(0) });

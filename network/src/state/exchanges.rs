@@ -5,8 +5,8 @@ use crate::event::{Action, Context, Gossiped, Job, Received, SwarmAction};
 use crate::handle::{NetworkEvent, Provider};
 use crate::ids::{Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
-    gossip::judge::Judged, gossip::relay::Learned, outbound::slots::Surroundings, peers::status,
-    pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
+    gossip::judge::Judged, gossip::relay::Learned, gossip::relay::Unlooked, outbound::slots::Surroundings,
+    peers::status, pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
 };
 use cairn_chain::{Misbehaviour, Verdict};
 use cairn_ledger::codec::DecodeError;
@@ -94,9 +94,11 @@ impl NetworkState {
 
     /// A message was gossiped by a peer.
     pub(super) fn on_gossiped(&mut self, gossiped: Gossiped, cx: &mut Context) {
-        let peer = gossiped.peer;
-        if self.relay.on_gossip(gossiped, &mut self.peers, cx) {
-            self.pool_rounds.missed(peer, cx.now);
+        let id = gossiped.peer;
+        match (self.relay.on_gossip(gossiped, &mut self.peers, cx), self.peers.number(&id)) {
+            (Some(Unlooked::Transactions), _) => self.pool_rounds.missed(id, cx.now),
+            (Some(Unlooked::Block(id)), Some(peer)) => self.backlog.push(NetworkEvent::MissedBlock { peer, id }),
+            (Some(Unlooked::Block(_)), None) | (None, _) => {}
         }
     }
 
@@ -107,7 +109,7 @@ impl NetworkState {
         pooled.into_iter().for_each(|txid| self.relay.is_known_to_others(txid));
         match self.relay.learn(job.sender, finding, travels, &mut self.peers, cx) {
             Learned::Nothing => {}
-            Learned::UnknownParent(id) => self.backlog.push(NetworkEvent::UnknownParent { peer: job.sender, id }),
+            Learned::ForSync(id) => self.backlog.push(NetworkEvent::MissedBlock { peer: job.sender, id }),
             Learned::SenderIsBehind => {
                 if let Some(id) = self.peers.get(job.sender).map(|peer| peer.id) {
                     self.status.ask(id, &mut self.peers, cx);

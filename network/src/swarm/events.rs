@@ -2,9 +2,9 @@
 
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::{Awaited, Channel, NetworkSwarm, dht};
-use crate::discovery::resource::Known;
 use crate::event::{Connection, DialFailure, Endpoint, Event, Gossiped, ReachEvent, Received, Topic};
 use crate::ids::{ConnectionNumber, MessageNumber, RequestNumber};
+use crate::{addrman::ip_groups, discovery::resource::Known};
 use crate::{handle::RequestError, peers::table::Services, requests::class::Class};
 use libp2p::kad::{self, GetProvidersOk, InboundRequest, QueryResult};
 use libp2p::rendezvous::{client, server};
@@ -13,7 +13,7 @@ use libp2p::swarm::{DialError, NetworkBehaviour, SwarmEvent};
 use libp2p::{
     PeerId, StreamProtocol, autonat, core::ConnectedPoint, dcutr, gossipsub, identify, mdns, ping, relay, upnp,
 };
-use std::num::NonZeroU32;
+use std::{net::IpAddr, num::NonZeroU32};
 
 type RequestEvent = request_response::Event<Received, Received>;
 
@@ -24,12 +24,15 @@ impl NetworkSwarm {
             SwarmEvent::ConnectionEstablished { peer_id: peer, endpoint, num_established, connection_id, .. } => {
                 let number = ConnectionNumber(self.number());
                 self.connections.insert(connection_id, number);
+                let host = ip_groups::ip_of(endpoint.get_remote_address());
+                self.hosts.extend(host.map(|host| (connection_id, (peer, host))));
                 let (dial, is_first) = (self.dials.remove(&connection_id), num_established == NonZeroU32::MIN);
                 let endpoint = endpoint_of(&endpoint);
                 self.tell(Event::Connected(Connection { peer, number, dial, endpoint, is_first }));
             }
             SwarmEvent::ConnectionClosed { peer_id: peer, num_established, cause, connection_id, .. } => {
                 let connection = self.connections.remove(&connection_id).unwrap_or(ConnectionNumber(0));
+                self.hosts.remove(&connection_id);
                 let (is_last, cause) = (num_established == 0, cause.map(|cause| cause.to_string()));
                 self.tell(Event::Closed { peer, connection, is_last, cause });
             }
@@ -115,7 +118,7 @@ impl NetworkSwarm {
             gossipsub::Event::SlowPeer { peer_id, failed_messages } => {
                 let messages = failed_messages.non_priority as u64;
                 tracing::debug!(target: "cairn::network", peer = %peer_id, messages, ?topic, "gossip was dropped");
-                self.tell(Event::GossipDropped { messages });
+                self.tell(Event::GossipDropped { topic, messages });
             }
             gossipsub::Event::GossipsubNotSupported { peer_id } => {
                 tracing::debug!(target: "cairn::network", peer = %peer_id, "a peer does not gossip");
@@ -190,13 +193,15 @@ impl NetworkSwarm {
     fn translate_kad(&mut self, event: kad::Event) {
         match event {
             kad::Event::InboundRequest { request: InboundRequest::AddProvider { record: Some(record) } } => {
+                let theirs = self.hosts.values().filter(|(peer, _)| *peer == record.provider);
+                let from: Vec<IpAddr> = theirs.map(|(_, host)| *host).collect();
                 if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
                     let known = Known {
                         genesis_id: &self.genesis_id,
                         state_roots: &self.snapshot_roots,
                         stretches: self.stretches,
                     };
-                    dht::admit_provider(kad, record, &known, self.allow_private);
+                    dht::admit_provider(kad, record, &from, &known, self.allow_private);
                 }
             }
             kad::Event::OutboundQueryProgressed { result: QueryResult::GetClosestPeers(result), .. } => {

@@ -24,6 +24,7 @@ use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChan
 use libp2p::{Swarm, core::transport::ListenerId, futures::StreamExt, kad::QueryId, swarm::ConnectionId};
 use metered::Metered;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
 
 /// A request of a peer's that was not answered yet.
 struct Channel {
@@ -56,6 +57,8 @@ pub(crate) struct NetworkSwarm {
     /// The last number that was given.
     last_number: u64,
     connections: HashMap<ConnectionId, ConnectionNumber>,
+    /// The hosts of those who are connected, but for connections through relays.
+    hosts: HashMap<ConnectionId, (PeerId, IpAddr)>,
     dials: HashMap<ConnectionId, DialNumber>,
     /// Relays through which this node listens.
     relays: HashMap<ListenerId, PeerId>,
@@ -82,6 +85,7 @@ impl NetworkSwarm {
             pending: VecDeque::new(),
             last_number: 0,
             connections: HashMap::new(),
+            hosts: HashMap::new(),
             dials: HashMap::new(),
             relays: HashMap::new(),
             channels: HashMap::new(),

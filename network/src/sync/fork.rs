@@ -65,7 +65,7 @@ impl Peers {
                 self.0.insert(*peer, (kind.clone(), status.clone()));
             }
             NetworkEvent::PeerDown { peer } => drop(self.0.remove(peer)),
-            NetworkEvent::UnknownParent { .. } => {}
+            NetworkEvent::MissedBlock { .. } => {}
         }
     }
 

@@ -239,7 +239,7 @@ impl Machine {
                 return has_more || self.tree.best().is_some() || !self.was_caught_up;
             }
             NetworkEvent::PeerDown { peer } => self.on_peer_down(peer),
-            NetworkEvent::UnknownParent { peer, id } => {
+            NetworkEvent::MissedBlock { peer, id } => {
                 let is_known = self.tree.contains(&id);
                 if let Some(source) = self.sources.get_mut(&peer).filter(|_| !is_known) {
                     source.knows_more = true;

@@ -138,7 +138,7 @@ fn a_branch_with_less_work_costs_no_bodies() {
     let (ours, theirs) = (grow(&[], 3_000, 2), grow(&[], 2_500, 3));
     let mut world = World::new(&ours);
     let peer = world.join(1, Peer::honest(&theirs));
-    world.after(seconds(1), SyncEvent::Network(NetworkEvent::UnknownParent { peer, id: theirs[2_499].id() }));
+    world.after(seconds(1), SyncEvent::Network(NetworkEvent::MissedBlock { peer, id: theirs[2_499].id() }));
     world.run_for(seconds(120));
     assert_eq!((world.bodies_asked(peer), world.headers_asked()), (0, 3));
     assert_eq!(world.machine.status(world.now).phase, SyncPhase::CaughtUp);
@@ -153,7 +153,7 @@ fn a_block_without_a_parent_brings_its_branch() {
     let peer = world.join(1, Peer { claims: Some(100), ..Peer::honest(&theirs) });
     world.run_for(seconds(1));
     assert_eq!(world.headers_asked(), 0);
-    world.after(Duration::ZERO, SyncEvent::Network(NetworkEvent::UnknownParent { peer, id: theirs[108].id() }));
+    world.after(Duration::ZERO, SyncEvent::Network(NetworkEvent::MissedBlock { peer, id: theirs[108].id() }));
     world.run_until(&theirs[108], seconds(5));
 }
 

@@ -326,7 +326,7 @@ impl Machine {
             }
             NetworkEvent::PeerDown { peer } => self.on_peer_down(peer),
             // Ordinary synchronisation asks for it, if it is still of use then.
-            NetworkEvent::UnknownParent { .. } => {}
+            NetworkEvent::MissedBlock { .. } => {}
         }
     }
 

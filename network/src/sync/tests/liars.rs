@@ -103,7 +103,7 @@ fn an_empty_answer_to_a_claim_costs() {
     for twin in twins {
         world.after(
             seconds(1),
-            SyncEvent::Network(NetworkEvent::UnknownParent { peer: twin, id: grow(&chain, 1, 7)[100].id() }),
+            SyncEvent::Network(NetworkEvent::MissedBlock { peer: twin, id: grow(&chain, 1, 7)[100].id() }),
         );
     }
     world.run_for(seconds(60));
@@ -152,7 +152,7 @@ fn an_honest_chain_that_does_not_overtake_is_left_alone() {
     let mut world = World::new(&ours);
     let honest = world.join(1, Peer { claims: Some(100_000), ..Peer::honest(&theirs) });
     let truthful = world.join(2, Peer::honest(&theirs));
-    world.after(seconds(1), SyncEvent::Network(NetworkEvent::UnknownParent { peer: truthful, id: theirs[9_999].id() }));
+    world.after(seconds(1), SyncEvent::Network(NetworkEvent::MissedBlock { peer: truthful, id: theirs[9_999].id() }));
     world.run_for(seconds(120));
     assert_eq!(world.misbehaviours(truthful), []);
     assert!(world.misbehaviours(honest).contains(&Misbehaviour::Unkept), "it claimed more");
