@@ -1,6 +1,6 @@
 //! Nodes that begin with a snapshot of the accounts instead of with block 0.
 
-use cairn_ledger::testing::{key, payment};
+use cairn_ledger::testing::{key, payment, pebbles};
 use cairn_rpc::methods::NetClient;
 use cairn_rpc::types::Trust;
 use cairn_tests::faults::{ENOSPC, Faults};
@@ -137,6 +137,45 @@ async fn the_blocks_below_a_snapshot_are_executed_aside_and_taken_over() {
     holder.generate(2, 0).await;
     agree(&[&holder, &new]).await;
     holds_together(&network, &mut new).await;
+}
+
+/// A majority of the work that once gave itself money: what a snapshot rests on is work alone, until the blocks below it are
+/// executed. Then the node ends, and says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_that_breaks_a_rule_ends_the_node_that_began_with_a_snapshot_above() {
+    let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
+    let interval = network.spec().params().interval_ms;
+    // The control: without the forged block all is executed.
+    for is_forged in [false, true] {
+        let mut chain = Chain::new(network.spec());
+        chain.grow(EVERY, interval);
+        match is_forged {
+            true => chain.forge(interval, pebbles(1_000_000)),
+            false => chain.grow(1, interval),
+        }
+        chain.grow(PIVOT - EVERY - 1, interval);
+        let accounts = chain.leaves().into();
+        chain.grow(BLOCKS - PIVOT, interval);
+        let (tip, runs) = (chain.tip(), Runs::Held(PIVOT, accounts));
+        let manner = Manner { runs, ..Manner::default() };
+        let majority = Pretender::new(&network.prefix(), Arc::new(chain), manner).await;
+        let peers = format!("--network.peers={}", majority.address());
+        let name = if is_forged { "misled" } else { "well_led" };
+        let mut new = Node::start(&network, name, &[FROM_SNAPSHOT, &peers]).await;
+        if !is_forged {
+            let is_executed = async || {
+                let info = new.info().await;
+                (info.tip.0 == tip && info.trust == Trust::Full).then_some(())
+            };
+            until("all blocks are executed", LATER, is_executed).await;
+            continue;
+        }
+        assert_eq!(new.ends().await.code(), Some(1), "{}", new.log());
+        let log = new.log();
+        assert!(log.contains("the chain begins with the accounts of a snapshot"), "{log}");
+        let reason = format!("block {} of the chain that this node began with breaks a rule", EVERY + 1);
+        assert!(log.contains(&reason) && log.contains("start with sync.from = genesis"), "{log}");
+    }
 }
 
 /// Killed at whatever moment of it, twice, a restore comes to the same.

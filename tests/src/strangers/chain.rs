@@ -3,13 +3,14 @@
 //! easy; what they cost is what the network's rules demand.
 
 use crate::node::Node;
+use cairn_ledger::accounts::Leaf;
 use cairn_ledger::block::{Block, Body, Header};
 use cairn_ledger::pow::search::{CHUNK, Search};
 use cairn_ledger::testing::{self, MemoryState, genesis_state, key};
 use cairn_ledger::validate::{ChainContext, check_header, check_work};
 use cairn_ledger::{
     chain_spec::ChainSpec, hash::BlockId, light::BareHeader, merkle::txs_root, pow::Work, transaction::Transaction,
-    units::Timestamp,
+    units::Amount, units::Timestamp,
 };
 use std::collections::HashMap;
 use std::fs::File;
@@ -172,6 +173,34 @@ impl Chain {
         let bare = BareHeader { time, beneficiary, txs_root: txs_root(&[]), state_root, nonce: 0 };
         let header = solved(bare.complete(&self.spec, &self.tip));
         self.push(Block { header, body: Body::default() });
+    }
+
+    /// Makes an empty block `gap` milliseconds after the last, after which the first test key has so much more than any rule
+    /// gives it. What is mined above follows from those accounts.
+    ///
+    /// # Panics
+    /// A block below was never executed, or the key has no account.
+    pub fn forge(&mut self, gap: u64, amount: Amount) {
+        let state = self.state.as_ref().expect("blocks whose accounts are known");
+        let time = self.time().saturating_add(gap);
+        let mut block = testing::mine_at(&self.spec, &self.tip, state, Vec::new(), time);
+        let mut honest = state.clone();
+        honest.follow(&self.spec, &self.tip, block.clone());
+        let (mut leaves, rich) = (honest.leaves().to_vec(), key(1).address());
+        let leaf = leaves.iter_mut().find(|leaf| leaf.address == rich).expect("an account");
+        leaf.account.balance = leaf.account.balance.checked_add(amount).expect("less than there can be");
+        let forged = MemoryState::from_leaves(leaves);
+        block.header = solved(Header { state_root: forged.tree().state_root(), ..block.header });
+        self.push(block);
+        self.state = Some(forged);
+    }
+
+    /// The accounts after the last block, as they lie in the tree.
+    ///
+    /// # Panics
+    /// A block below was never executed.
+    pub fn leaves(&self) -> &[Leaf] {
+        self.state.as_ref().expect("blocks whose accounts are known").leaves()
     }
 
     /// Adds a block that is linked and never executed.

@@ -6,7 +6,7 @@ use super::{bystander::requests, chain::Chain, swarm};
 use crate::intruder::{REQUESTS, TOPICS};
 use crate::node::Node;
 use crate::wait::{SOON, until};
-use cairn_ledger::accounts::{Leaf, RUN_LEAVES, StateRun};
+use cairn_ledger::accounts::{Leaf, RUN_LEAVES, RunTree, StateRun, run_root};
 use cairn_ledger::codec::{BoundedVec, encode};
 use cairn_ledger::hash::{BlockId, Hash, sha256};
 use cairn_ledger::{pow::Work, testing::arbitrary_hash, units::Height};
@@ -79,11 +79,13 @@ pub enum Bodies {
 }
 
 /// What it answers who asks for the accounts of a snapshot, which it says it holds, at this height.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Runs {
     /// It says it holds none.
     #[default]
     NotHeld,
+    /// As nodes do: the one run that these accounts are.
+    Held(u64, Arc<[Leaf]>),
     /// Accounts of its own.
     Wrong(u64),
     /// Nothing at all.
@@ -351,7 +353,7 @@ impl Actor {
         let honest = PeerStatus { tip, height, total_work: chain.total_work(), lowest_body: Height::GENESIS, ..theirs };
         let snapshots = match self.manner.runs {
             Runs::NotHeld => Vec::new(),
-            Runs::Wrong(height) | Runs::Silent(height) => {
+            Runs::Held(height, _) | Runs::Wrong(height) | Runs::Silent(height) => {
                 let state_root = chain.header(height).state_root;
                 vec![SnapshotName { height: Height::new(height), state_root }]
             }
@@ -425,9 +427,14 @@ impl Actor {
 
     fn on_runs(&mut self, peer: PeerId, request: &[u8], channel: ResponseChannel<Vec<u8>>) {
         let Some(GetStateRun { number, .. }) = read(request) else { return };
-        let runs = match self.manner.runs {
+        let runs = match &self.manner.runs {
             Runs::Silent(_) => return self.keep_silent(peer, channel),
             Runs::NotHeld => Vec::new(),
+            Runs::Held(_, leaves) => {
+                let (count, held) = (leaves.len() as u64, BoundedVec::new(leaves.to_vec()).expect("one run"));
+                let tree = RunTree::new(count, vec![run_root(count, leaves)]).expect("one run");
+                tree.run(number, held).into_iter().collect()
+            }
             Runs::Wrong(_) => {
                 let leaves = BoundedVec::new(vec![Leaf::SENTINEL; RUN_LEAVES]).expect("as many as a run has");
                 let siblings = BoundedVec::new(vec![Hash::ZERO; 2]).expect("few");
