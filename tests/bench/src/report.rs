@@ -96,7 +96,7 @@ const OPEN: &str = "
   half as fast again, headers took 0.01 s, the accounts 2.0 s to be fetched, proven and put in place, and 1.5 s went to 42 full
   blocks above the snapshot, 210 000 payments that are executed like all others. By `perf`, half of the processor time is the
   workers', a third the writer's. One that lies and one that sends nothing add nothing to that: the last pieces are asked of whoever
-  brings them sooner.
+  brings them sooner. Ten million accounts were not fetched yet.
 - **Memory under `memory.max_bytes`** has its price: where most accounts are on the disk, a synchronisation from block 0 with
   blocks full of new accounts takes 5.5 times as long as with all of them in memory. One of three such synchronisations held 272 MiB
   of 256 for a moment; the others stayed below.
