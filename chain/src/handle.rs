@@ -78,17 +78,17 @@ fn start(
     // tip.
     writer.take_up()?;
     while writer.long_reorg.is_some() {
-        writer.go_on(clock::now(), &mut |_, _| ())?;
+        writer.go_on(clock::now(), &mut |_, _| true)?;
     }
     let (mailbox, messages) = mailbox(MAILBOX);
     let (events, _) = broadcast::channel(EVENTS);
     let (tip_sender, tip) = watch::channel(writer.tip());
     let (ahead_sender, ahead) = watch::channel(writer.ahead()?);
     let (precheck, others) = (writer.precheck.clone(), writer.others.clone());
-    let is_mending = writer.healed.is_mending();
-    let mender = Mender { writer: mailbox.clone(), healed: writer.healed.count() };
+    let (is_mending, is_stopping) = (writer.healed.is_mending(), writer.is_stopping.clone());
+    let mender = Mender { writer: mailbox.clone(), healed: writer.healed.count(), is_off: false };
     let outlets = Outlets { tip: tip_sender, ahead: ahead_sender, events: events.clone() };
-    let actor = Actor { writer, messages, outlets, builds_index, waiting: Vec::new(), installing: None };
+    let actor = Actor::new(writer, messages, outlets, builds_index);
     let (ended_sender, ended) = oneshot::channel();
     let spawned = runtime::spawn_thread("chain", async {
         // Whoever waited for the end may be gone already.
@@ -104,6 +104,7 @@ fn start(
         events,
         others,
         is_mending,
+        is_stopping,
     };
     Ok((handle, Chain { ended }))
 }
@@ -122,6 +123,7 @@ pub struct ChainHandle {
     events: broadcast::Sender<ChainEvent>,
     others: Others,
     is_mending: Arc<AtomicBool>,
+    is_stopping: Arc<AtomicBool>,
 }
 
 impl ChainHandle {
@@ -160,7 +162,7 @@ impl ChainHandle {
                 Ok((block, room)) => then(actor, block, room),
                 Err(error) => Ok(actor.writer.refuse_block(&own, error)),
             };
-            Message::ask(report, answer)
+            Message::import(report, answer)
         };
         let matched = self.precheck.start(&self.mailbox, turn, header, body, report).await?;
         Ok(Import { matched, outcome })
@@ -380,8 +382,10 @@ impl ChainHandle {
         let _ = self.mailbox.send(forget).await;
     }
 
-    /// Tells the writer to end after what it was asked so far.
+    /// Tells the writer to end, at once or after the batch that is under way. What waits to be connected is lost, but for
+    /// what is on the disk: a start fetches it again.
     pub async fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Release);
         // A writer that has ended need not be told.
         let _ = self.mailbox.send(Message::Stop).await;
     }

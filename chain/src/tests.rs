@@ -17,6 +17,7 @@ mod accounts;
 mod healing;
 mod index;
 mod other_rules;
+mod paths;
 mod proofs;
 mod pruning;
 mod reorganisations;
@@ -490,6 +491,23 @@ async fn a_locator_finds_the_fork() {
 
 /// A random tree of branches whose blocks arrive in a random order: in the end the chain stands on a
 /// branch with the most work, in the state that a replay gives.
+/// The pool reads few accounts where it must not wait for a disk.
+#[tokio::test]
+async fn what_is_in_memory_is_read_without_the_disk_and_nothing_else() {
+    let node = Fixture::new();
+    let mut branch = Branch::new(&node.spec);
+    let payment = branch.pay(1, 2, 5_000);
+    let txid = payment.id();
+    branch.mine(vec![payment], 0);
+    node.import_all(&branch.blocks).await;
+    let resident = |node: &Fixture| node.chain.reader().resident(|reader| reader.is_mined(&txid));
+    assert_eq!(resident(&node), Some(true), "just written");
+    let node = node.restart().await;
+    assert_eq!(resident(&node), None, "in a file that nobody has read");
+    assert!(node.chain.reader().is_mined(&txid).expect("a reading store"));
+    assert_eq!(resident(&node), Some(true), "cached since");
+}
+
 async fn random_arrival(seed: u64) {
     let (node, followed) = arrive(Fixture::new(), seed).await;
     let node = node.restart().await;

@@ -8,6 +8,9 @@ use crate::store::schema::{
 use crate::store::{ChainStore, DbOptions, Durability, StoreError, StretchList};
 use cairn_ledger::{Address, BlockId, ChainSpec, Height};
 
+/// So many headers are in one answer, at most.
+const REACH: u64 = 2_000;
+
 impl Healer<'_> {
     /// Where each address has its account.
     pub(super) fn heal_addresses(&self) -> Result<(), Unhealed> {
@@ -57,17 +60,21 @@ impl Healer<'_> {
             let Some(below) = height.previous() else { return Ok(anew.end()?) };
             id = match self.store.header(&id) {
                 Ok(Some(header)) if header.id() == id => header.header().parent,
-                Ok(_) | Err(_) => self.ask_for_header(id, self.readable_below(height))?.parent,
+                Ok(_) | Err(_) => {
+                    let after = self.readable_below(height).ok_or(Unhealed::NotFound { what: "a header" })?;
+                    self.ask_for_header(id, after)?.parent
+                }
             };
             height = below;
         }
     }
 
-    /// The nearest block below a height whose id can be read.
-    fn readable_below(&self, height: Height) -> BlockId {
-        let mut below = (0..height.get()).rev().map(Height::new);
+    /// The nearest block below a height whose id can be read, if an answer with headers reaches from there.
+    fn readable_below(&self, height: Height) -> Option<BlockId> {
+        let lowest = height.get().saturating_sub(REACH);
+        let mut below = (lowest..height.get()).rev().map(Height::new);
         let known = below.find_map(|height| self.store.id_at(height).ok().flatten());
-        known.unwrap_or_else(|| self.spec.genesis_id())
+        known.or_else(|| (lowest == 0).then(|| self.spec.genesis_id()))
     }
 
     /// Where the transactions of all blocks are that were not pruned.

@@ -64,6 +64,8 @@ pub(crate) struct Mender {
     pub(crate) writer: Handle<Message>,
     /// How often something was mended.
     pub(crate) healed: Arc<AtomicU64>,
+    /// Whether nothing is mended, as whoever reads must not wait.
+    pub(crate) is_off: bool,
 }
 
 impl Mender {
@@ -73,7 +75,7 @@ impl Mender {
         for _ in 0..MAX_HEALED {
             let healed = self.healed.load(Ordering::Acquire);
             match read() {
-                Err(damage) if damage.damaged_table().is_some() && !runtime::is_simulated() => {
+                Err(damage) if damage.damaged_table().is_some() && !self.is_off && !runtime::is_simulated() => {
                     if !self.mend(damage, healed) {
                         break;
                     }
@@ -114,6 +116,14 @@ impl Reader {
     /// The settled chain.
     pub(crate) fn store(&self) -> Arc<ChainStore> {
         self.view.borrow().clone()
+    }
+
+    /// What is read from memory alone; nothing where that would have to wait for the disk, or meets damage. For whoever must
+    /// not wait; only single records are looked up like this, ranges are read all the same.
+    pub fn resident<T>(&self, read: impl FnOnce(&Self) -> Result<T, StoreError>) -> Option<T> {
+        let (_, view) = watch::channel(Arc::new(self.store().resident()));
+        let mender = Mender { is_off: true, ..self.mender.clone() };
+        read(&Self { view, mender, ..self.clone() }).ok()
     }
 
     /// How often damage of the database was mended since the start.

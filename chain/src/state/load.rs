@@ -89,7 +89,13 @@ pub(crate) fn load(
             Ok((state, tip))
         }
         Err(reason) => {
-            tracing::info!(target: "cairn::chain", accounts = count, %reason, "all accounts are read");
+            match reason {
+                // Two tables contradict each other: one is damaged.
+                Unusable::Wrong => {
+                    tracing::warn!(target: "cairn::chain", accounts = count, %reason, "all accounts are read")
+                }
+                _ => tracing::info!(target: "cairn::chain", accounts = count, %reason, "all accounts are read"),
+            }
             load_in(store, spec, workers, count, room)
         }
     }

@@ -114,6 +114,11 @@ impl ChainStore {
         Self { db: self.db.frozen(), genesis: self.genesis.clone(), lowest: self.lowest.clone() }
     }
 
+    /// The same chain, of which single records are found if they are in memory, and reading others fails.
+    pub fn resident(&self) -> Self {
+        Self { db: self.db.resident(), genesis: self.genesis.clone(), lowest: self.lowest.clone() }
+    }
+
     /// Whether the database says what it is; it has to be this network's, in this program's format.
     fn is_identified(&self, spec: &ChainSpec) -> Result<bool, StoreError> {
         match self.db.get::<Meta>(&MetaKey::Identity)? {

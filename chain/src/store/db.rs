@@ -180,6 +180,14 @@ impl Db {
         })
     }
 
+    /// The same database, of which single keys are found if they are in memory, and reading others fails.
+    pub fn resident(&self) -> Self {
+        Self(match &self.0 {
+            Backend::Rocks(rocks) => Backend::Rocks(rocks.resident()),
+            Backend::Memory(view) => Backend::Memory(view.clone()),
+        })
+    }
+
     /// The encoded value under a key.
     fn find<T: Table>(&self, key: &[u8]) -> Result<Option<Found<'_>>, StoreError> {
         Ok(match &self.0 {

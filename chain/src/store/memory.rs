@@ -142,6 +142,7 @@ fn place_of(table: &'static str) -> usize {
 }
 
 /// An open database.
+#[derive(Clone)]
 pub(super) struct MemoryView {
     disk: MemoryDisk,
     frozen: Option<Rowsets>,

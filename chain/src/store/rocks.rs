@@ -12,7 +12,7 @@ use options::TableOptions;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBIteratorWithThreadMode, DBPinnableSlice, DBRecoveryMode,
     DBWithThreadMode, Direction, FlushOptions, IngestExternalFileOptions, IteratorMode, MultiThreaded, Options,
-    ReadOptions, SnapshotWithThreadMode, SstFileWriter, WaitForCompactOptions, WriteBatch, WriteOptions,
+    ReadOptions, ReadTier, SnapshotWithThreadMode, SstFileWriter, WaitForCompactOptions, WriteBatch, WriteOptions,
     checkpoint::Checkpoint,
 };
 use self_cell::self_cell;
@@ -41,9 +41,12 @@ pub(super) type Value<'a> = DBPinnableSlice<'a>;
 pub(super) type WritesAnew = WriteBatch;
 
 /// An open database: read as it is or, [frozen](Rocks::frozen), as it was. Writes go to the database either way.
+#[derive(Clone)]
 pub(super) struct Rocks {
     open: Arc<Open>,
     frozen: Option<Arc<Frozen>>,
+    /// Whether only what is in memory is read.
+    is_resident: bool,
 }
 
 /// Closes when nobody reads or writes it any more.
@@ -166,6 +169,7 @@ impl Rocks {
         Self {
             open: Arc::new(Open { db, tables, kept: Mutex::default(), anew: RwLock::new(anew), is_any_anew, mark }),
             frozen: None,
+            is_resident: false,
         }
     }
 
@@ -216,7 +220,20 @@ impl Rocks {
             let anew = self.anew();
             Arc::new(Frozen { moment: Moment::new(self.open.clone(), |open| open.db.snapshot()), anew })
         };
-        Self { open: self.open.clone(), frozen: Some(self.frozen.clone().unwrap_or_else(now)) }
+        Self { frozen: Some(self.frozen.clone().unwrap_or_else(now)), ..self.clone() }
+    }
+
+    /// The same database, of which single keys are found if they are in memory, and reading others fails.
+    pub(super) fn resident(&self) -> Self {
+        Self { is_resident: true, ..self.clone() }
+    }
+
+    fn reading(&self) -> ReadOptions {
+        let mut options = ReadOptions::default();
+        if self.is_resident {
+            options.set_read_tier(ReadTier::BlockCache);
+        }
+        options
     }
 
     fn db(&self) -> &DB {
@@ -311,8 +328,10 @@ impl Rocks {
 
     pub(super) fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
         let found = match &self.frozen {
-            None => self.db().get_pinned_cf(&self.family(table), key),
-            Some(frozen) => frozen.moment.borrow_dependent().get_pinned_cf(&self.family(table), key),
+            None => self.db().get_pinned_cf_opt(&self.family(table), key, &self.reading()),
+            Some(frozen) => {
+                frozen.moment.borrow_dependent().get_pinned_cf_opt(&self.family(table), key, self.reading())
+            }
         };
         found.map_err(failed(table))
     }
@@ -322,7 +341,7 @@ impl Rocks {
         table: &'static str,
         keys: &[K],
     ) -> impl Iterator<Item = Result<Option<DBPinnableSlice<'_>>, StoreError>> {
-        let mut options = ReadOptions::default();
+        let mut options = self.reading();
         if let Some(frozen) = &self.frozen {
             options.set_snapshot(frozen.moment.borrow_dependent());
         }

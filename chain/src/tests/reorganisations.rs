@@ -8,10 +8,10 @@ use crate::writer::{self, Views, Writer};
 use cairn_ledger::{BlockId, Height, LinkedHeader};
 
 /// A writer without its loop, so that a test says when each batch is made.
-struct Bare {
-    spec: Arc<ChainSpec>,
+pub(super) struct Bare {
+    pub(super) spec: Arc<ChainSpec>,
     directory: TempDir,
-    running: Option<(Writer, Views)>,
+    pub(super) running: Option<(Writer, Views)>,
     events: Vec<ChainEvent>,
 }
 
@@ -31,7 +31,7 @@ const OPTIONS: DbOptions = DbOptions {
 };
 
 impl Bare {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let spec = Arc::new(testing::easy_network());
         let directory = tempfile::tempdir().expect("a directory");
         // The index of addresses is switched on where the node starts.
@@ -41,13 +41,13 @@ impl Bare {
         bare
     }
 
-    fn writer(&mut self) -> &mut Writer {
+    pub(super) fn writer(&mut self) -> &mut Writer {
         &mut self.running.as_mut().expect("it runs").0
     }
 
     /// Ends as a killed process does, with whatever it has done so far, and starts again. What it was in the middle of
     /// is taken up, and not gone on with yet.
-    fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         drop(self.running.take());
         let store = || ChainStore::open(self.directory.path(), &self.spec, OPTIONS);
         let reopened = || writer::open(self.spec.clone(), store()?, OPTIONS, None);
@@ -62,7 +62,7 @@ impl Bare {
         self.running = Some((writer, views));
     }
 
-    fn link(&mut self, header: &Header) -> HeaderOutcome {
+    pub(super) fn link(&mut self, header: &Header) -> HeaderOutcome {
         // However little work it has: as after a presync.
         self.writer().link(PEER, header.clone(), true, cairn_common::clock::now()).expect("the store works")
     }
@@ -72,7 +72,10 @@ impl Bare {
             HeaderOutcome::Linked(linked) => {
                 let checked = CheckedBlock::check(&self.spec, linked, block.body.clone()).expect("a block");
                 let (mut events, now) = (Vec::new(), cairn_common::clock::now());
-                let publish = &mut |event, _| events.push(event);
+                let publish = &mut |event, _| {
+                    events.push(event);
+                    true
+                };
                 let outcome = self.writer().import_block(checked, now, publish).expect("the store works");
                 self.events.extend(events);
                 outcome
@@ -82,7 +85,7 @@ impl Bare {
         }
     }
 
-    fn import_all(&mut self, blocks: &[Block]) {
+    pub(super) fn import_all(&mut self, blocks: &[Block]) {
         for block in blocks {
             self.import(block);
         }
@@ -95,7 +98,10 @@ impl Bare {
     /// One batch.
     fn go_on(&mut self) {
         let mut events = Vec::new();
-        let publish = &mut |event, _| events.push(event);
+        let publish = &mut |event, _| {
+            events.push(event);
+            true
+        };
         self.writer().go_on(Timestamp::default(), publish).expect("the store works");
         self.events.extend(events);
     }
@@ -143,7 +149,7 @@ impl Bare {
     }
 
     /// The chain stands where `branch` does, on the disk and in memory.
-    fn assert_at(&mut self, branch: &Branch) {
+    pub(super) fn assert_at(&mut self, branch: &Branch) {
         assert!(!self.is_reorganising());
         assert_eq!(self.writer().live.under_way().expect("a reading store"), None);
         assert_eq!(self.writer().state.tree.state_root(), branch.state_root(), "as a fresh replay gives it");
@@ -337,7 +343,7 @@ fn parked_bodies_whose_ancestor_is_missing_then_a_crash_then_a_header_that_names
         assert!(matches!(node.link(&block.header), HeaderOutcome::Known { .. }));
     }
     let now = Timestamp::default();
-    node.writer().follow(now, &mut |_, _| ()).expect("the store works");
+    node.writer().follow(now, &mut |_, _| true).expect("the store works");
     node.finish();
     node.assert_at(&right);
 }

@@ -6,10 +6,14 @@ use crate::store::{ChainStore, StoreError};
 use crate::{index, inflight::Room, snapshot::Install, snapshot::Restore, verdict::Origin};
 use cairn_common::clock;
 use cairn_ledger::{CheckedBlock, Header, Height};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, atomic::Ordering};
+use std::{collections::VecDeque, time::Duration};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+/// Whoever asks while a long path is followed waits for so long, and one batch more; in tests for one batch, however quick
+/// they are.
+const TURN: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_millis(250) };
 
 /// A tip younger than this is news, worth a line in the log.
 const NEWS_MS: u64 = 600_000;
@@ -21,6 +25,9 @@ type Question = Box<dyn FnOnce(&mut Actor) -> Result<(), StoreError> + Send>;
 pub(crate) enum Message {
     /// To answer this.
     Ask(Question),
+    /// To take in a block. While a path is followed that waits, with what it has of the room for blocks on their way: of a
+    /// chain that is slower than its peers, no more is fetched.
+    Import(Question),
     /// To end after what it was asked so far.
     Stop,
 }
@@ -32,13 +39,28 @@ impl Message {
         question: impl FnOnce(&mut Actor) -> Result<T, StoreError> + Send + 'static,
         answer: oneshot::Sender<T>,
     ) -> Self {
-        Self::Ask(Box::new(|actor| {
-            let value = question(actor)?;
-            actor.publish_ahead()?;
-            let _ = answer.send(value);
-            Ok(())
-        }))
+        Self::Ask(answering(question, answer))
     }
+
+    /// The same for a block.
+    pub(crate) fn import<T: Send + 'static>(
+        question: impl FnOnce(&mut Actor) -> Result<T, StoreError> + Send + 'static,
+        answer: oneshot::Sender<T>,
+    ) -> Self {
+        Self::Import(answering(question, answer))
+    }
+}
+
+fn answering<T: Send + 'static>(
+    question: impl FnOnce(&mut Actor) -> Result<T, StoreError> + Send + 'static,
+    answer: oneshot::Sender<T>,
+) -> Question {
+    Box::new(|actor| {
+        let value = question(actor)?;
+        actor.publish_ahead()?;
+        let _ = answer.send(value);
+        Ok(())
+    })
 }
 
 /// Where the writer's news go.
@@ -72,18 +94,20 @@ impl Outlets {
 /// The writer at work, on a thread of its own: it answers questions, and publishes what they changed.
 pub(crate) struct Actor {
     pub(crate) writer: Writer,
-    pub(crate) messages: mpsc::Receiver<Message>,
-    pub(crate) outlets: Outlets,
+    messages: mpsc::Receiver<Message>,
+    /// Blocks that came while a path was followed: as many as are let in at once.
+    deferred: VecDeque<Question>,
+    outlets: Outlets,
     /// Whether the index of addresses is to be built, until it is whole; from then on imports keep it so.
-    pub(crate) builds_index: bool,
-    /// Who waits until a reorganisation is over and all is on the disk; at most as many as may ask.
-    pub(crate) waiting: Vec<oneshot::Sender<()>>,
+    builds_index: bool,
+    /// Who waits until nothing is under way and all is on the disk; at most as many as may ask.
+    waiting: Vec<oneshot::Sender<()>>,
     /// The accounts of a snapshot that are being put in place.
-    pub(crate) installing: Option<Installing>,
+    installing: Option<Installing>,
 }
 
 /// The accounts of a snapshot on their way to their place, and who waits for that.
-pub(crate) struct Installing {
+struct Installing {
     install: Install,
     answer: oneshot::Sender<bool>,
     /// As long as it is there, the chain stays at block 0.
@@ -91,6 +115,12 @@ pub(crate) struct Installing {
 }
 
 impl Actor {
+    /// A writer that answers `messages`; `builds_index` asks for the index of addresses.
+    pub(crate) fn new(writer: Writer, messages: mpsc::Receiver<Message>, outlets: Outlets, builds_index: bool) -> Self {
+        let (deferred, waiting, installing) = (VecDeque::new(), Vec::new(), None);
+        Self { writer, messages, deferred, outlets, builds_index, waiting, installing }
+    }
+
     /// Answers until asked to stop, until nobody is left to ask, or until the store fails.
     pub(crate) async fn run(mut self) -> Result<(), StoreError> {
         let ended = self.answer_all().await;
@@ -103,8 +133,11 @@ impl Actor {
     async fn answer_all(&mut self) -> Result<(), StoreError> {
         loop {
             // One batch of what takes many, then whoever has waited meanwhile: neither holds the other up for long.
-            let waiting = if self.writer.long_reorg.is_some() {
+            let waiting = if self.writer.is_moving() {
                 self.go_on()?;
+                self.messages.len()
+            } else if let Some(import) = self.deferred.pop_front() {
+                import(self)?;
                 self.messages.len()
             } else if self.installing.is_some() {
                 self.install()?;
@@ -117,24 +150,33 @@ impl Actor {
             self.builds_index |= self.writer.healed.take_index_lost();
             for _ in 0..waiting {
                 match self.next_message().await? {
-                    Some(Message::Ask(question)) => question(self)?,
+                    Some(Message::Import(import)) if self.writer.is_following() || !self.deferred.is_empty() => {
+                        self.deferred.push_back(import);
+                    }
+                    Some(Message::Ask(question) | Message::Import(question)) => question(self)?,
                     Some(Message::Stop) | None => return self.writer.stop(),
                 }
             }
         }
     }
 
-    /// Goes on with a reorganisation by one batch.
+    /// Goes on with a reorganisation by one batch, or with a path until somebody has waited for a while.
     fn go_on(&mut self) -> Result<(), StoreError> {
-        self.writer.go_on(clock::now(), &mut |event, goal| self.outlets.publish(event, goal))?;
+        self.writer.go_on(clock::now(), &mut publishing(&self.outlets, &self.messages))?;
+        self.writer.healing(Writer::keep_within_limits)?;
         self.publish_ahead()?;
-        if self.writer.long_reorg.is_none() && !self.waiting.is_empty() {
+        if self.is_settled() && !self.waiting.is_empty() {
             self.writer.live.sync()?;
             for waiting in self.waiting.drain(..) {
                 let _ = waiting.send(());
             }
         }
         Ok(())
+    }
+
+    /// Whether all is where it leads to that has come so far.
+    fn is_settled(&self) -> bool {
+        !self.writer.is_moving() && self.deferred.is_empty()
     }
 
     /// The next message. As long as none has come, accounts are loaded, a snapshot is made, run by run, and the index of
@@ -195,7 +237,7 @@ impl Actor {
             }
         }
         // Blocks that are stored may be the best branch once their headers come.
-        self.writer.follow(now, &mut |event, goal| self.outlets.publish(event, goal))?;
+        self.writer.follow(now, &mut publishing(&self.outlets, &self.messages))?;
         Ok(outcomes)
     }
 
@@ -203,8 +245,8 @@ impl Actor {
     pub(crate) fn connect(&mut self, block: CheckedBlock, room: Room) -> Result<BlockOutcome, StoreError> {
         // From here on the tree counts the block.
         drop(room);
-        let outcome =
-            self.writer.import_block(block, clock::now(), &mut |event, goal| self.outlets.publish(event, goal))?;
+        let publish = &mut publishing(&self.outlets, &self.messages);
+        let outcome = self.writer.import_block(block, clock::now(), publish)?;
         self.writer.healing(Writer::keep_within_limits)?;
         Ok(outcome)
     }
@@ -258,12 +300,24 @@ impl Actor {
 
     /// Answers once all is on the disk, and no reorganisation under way.
     pub(crate) fn sync(&mut self, answer: oneshot::Sender<()>) -> Result<(), StoreError> {
-        if self.writer.long_reorg.is_some() {
-            self.waiting.push(answer);
-        } else {
+        if self.is_settled() {
             self.writer.live.sync()?;
             let _ = answer.send(());
+        } else {
+            self.waiting.push(answer);
         }
         Ok(())
+    }
+}
+
+/// Publishes moves, until somebody has waited for a while.
+fn publishing<'a>(
+    outlets: &'a Outlets,
+    messages: &'a mpsc::Receiver<Message>,
+) -> impl FnMut(ChainEvent, Height) -> bool + 'a {
+    let began = clock::instant();
+    move |event, goal| {
+        outlets.publish(event, goal);
+        messages.is_empty() || clock::instant().duration_since(began) < TURN
     }
 }

@@ -12,7 +12,8 @@ use cairn_ledger::fork_choice::{Choice, choose};
 use cairn_ledger::{
     BlockError, BlockId, Body, CheckedBlock, Height, LinkedHeader, Timestamp, block::block_size, error::Fault,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
+use std::sync::{Arc, atomic::Ordering};
 
 /// Blocks connected and disconnected in one batch at most: what a power cut during a synchronisation may take back …
 const RUN: usize = 64;
@@ -73,16 +74,18 @@ impl Writer {
         BlockOutcome::Invalid(error)
     }
 
-    /// Follows the best branch that is complete, as long as one has more work than the tip. A long reorganisation is
-    /// only begun: [`Self::go_on`] is to be called until it is over.
+    /// Follows the best branch that is complete, as long as one has more work than the tip and nobody waits. A long
+    /// reorganisation is only begun: [`Self::go_on`] is to be called while the chain [moves](Self::is_moving).
     pub(crate) fn follow(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
-        self.healing(|writer| writer.follow_best(now, publish))
+        if self.is_following() { Ok(()) } else { self.healing(|writer| writer.follow_best(now, publish)) }
     }
 
     /// The same, to where damage is met: nothing is lost then.
     fn follow_best(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let mut path = VecDeque::new();
-        while self.long_reorg.is_none() {
+        while self.long_reorg.is_none() && !self.is_stopping.load(Ordering::Acquire) {
+            // A path may be long: what was executed of it is on the disk.
+            self.state.forget_unused();
             if path.is_empty() {
                 let (tip, best) = (self.tip.total_work(), self.tree.best_complete());
                 let Some((_, goal)) = best.filter(|(work, _)| choose(tip, *work) == Choice::Switch) else { break };
@@ -102,7 +105,11 @@ impl Writer {
             };
             path.drain(..event.connected.len());
             let goal = path.back().and_then(|id| self.tree.get(id)).map(|last| last.header().height);
-            publish(event, goal.unwrap_or(self.tip.header().height));
+            let goal = goal.unwrap_or(self.tip.header().height);
+            if !publish(event, goal) && !path.is_empty() {
+                self.following = Some(goal);
+                break;
+            }
         }
         Ok(())
     }

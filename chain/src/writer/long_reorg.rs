@@ -93,10 +93,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the reorganisation under way by one batch, and when that ends it, with what there is to follow
+    /// Goes on with the path under way, or with the reorganisation by one batch, and when that ends it, with what there is to follow
     /// then.
     pub(crate) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
-        let Some(mut under_way) = self.long_reorg.take() else { return Ok(()) };
+        let Some(mut under_way) = self.long_reorg.take() else {
+            self.following = None;
+            return self.follow(now, publish);
+        };
+        self.state.forget_unused();
         let plan = match self.next_run(&under_way) {
             Ok(plan) => plan,
             // Where it can be mended, the same is tried again.

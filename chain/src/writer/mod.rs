@@ -3,7 +3,8 @@
 //! # The path of a block
 //! `link` its header, after work, parent and rules → `import` the block, which waits in the tree until its branch is
 //! complete and has the most work → `follow` that branch: what fits one batch in one (`reorg`), a long reorganisation
-//! in many (`long_reorg`) → publish (`actor`)
+//! in many (`long_reorg`) → publish (`actor`). A path that takes long is left after a batch when somebody waits, and gone
+//! on with once they are answered.
 //!
 //! # Map
 //! `actor` the loop · [`Writer`] what it owns · `link` headers · `import` blocks, and which branch to follow how far in
@@ -35,7 +36,7 @@ use crate::{
 use cairn_common::cache::FifoCache;
 use cairn_ledger::{AccountProof, Address, BlockId, Body, ChainContext, ChainSpec, Header, Height, LinkedHeader, Work};
 use long_reorg::LongReorg;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Weak, atomic::AtomicBool};
 use tokio::sync::watch;
 
 /// Parents of branch headers kept ready as contexts.
@@ -46,8 +47,8 @@ const PRUNE_PART: u64 = 16;
 /// … and at least so many blocks at a time.
 const LEAST_PRUNED: u64 = 32;
 
-/// Takes a move of the chain, and the height at which what is under way ends.
-pub(crate) type Publish<'a> = &'a mut dyn FnMut(ChainEvent, Height);
+/// Takes a move of the chain, and the height at which what is under way ends; whether to go on at once.
+pub(crate) type Publish<'a> = &'a mut dyn FnMut(ChainEvent, Height) -> bool;
 
 /// Everything the writer owns.
 pub(crate) struct Writer {
@@ -60,6 +61,8 @@ pub(crate) struct Writer {
     pub(crate) views: watch::Sender<Arc<ChainStore>>,
     /// A reorganisation in many batches, while one is under way.
     pub(crate) long_reorg: Option<LongReorg>,
+    /// Where a path ends that was left in the middle, as somebody waited.
+    pub(crate) following: Option<Height>,
     pub(crate) precheck: Precheck,
     pub(crate) workers: Workers,
     pub(crate) state: State,
@@ -84,6 +87,8 @@ pub(crate) struct Writer {
     pub(crate) others: Others,
     /// What was damaged and is mended.
     pub(crate) healed: HealedTables,
+    /// Whether it was told to end: then it follows no further.
+    pub(crate) is_stopping: Arc<AtomicBool>,
 }
 
 /// What readers have.
@@ -126,6 +131,7 @@ pub(crate) fn open(
         store,
         views,
         long_reorg: None,
+        following: None,
         state,
         is_loading: true,
         state_history: StateHistory::default(),
@@ -140,6 +146,7 @@ pub(crate) fn open(
         restore: Weak::new(),
         others,
         healed,
+        is_stopping: Arc::default(),
     };
     Ok((writer, Views { store: view, snapshots: Snapshots { every: options.snapshot_every, held } }))
 }
@@ -156,10 +163,20 @@ impl Writer {
         let better = self.tree.best().filter(|(_, best)| *best > work);
         let connecting = match &self.long_reorg {
             Some(under_way) => self.expect_header(&under_way.to)?.header().height,
-            None => height,
+            None => self.following.unwrap_or(height),
         };
         let unknown_rules = self.other_rules.ahead_of(&self.spec, work);
         Ok(Ahead { best_header: better.map_or(height, |(height, _)| height), connecting, unknown_rules })
+    }
+
+    /// Whether blocks that are here are to be connected yet: then [`Self::go_on`] is to be called.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.long_reorg.is_some() || self.is_following()
+    }
+
+    /// Whether that is a path of blocks that extend the chain, or whose reorganisation is short.
+    pub(crate) fn is_following(&self) -> bool {
+        self.following.is_some()
     }
 
     /// A header, from memory or from the disk.

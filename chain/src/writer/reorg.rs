@@ -12,8 +12,9 @@ use cairn_ledger::{
     Account, Address, BlockError, BlockId, Body, ChainSpec, CheckedBlock, LinkedHeader, TxId, merkle::txs_root,
 };
 
-/// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places.
-const BATCH_BYTES_PER_BLOCK_BYTE: usize = 3;
+/// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places: most for
+/// outputs that make accounts. What is reserved and not filled is never touched; what has to grow is there twice.
+const BATCH_BYTES_PER_BLOCK_BYTE: usize = 10;
 
 /// What to leave and what to follow instead.
 pub(super) struct Plan {

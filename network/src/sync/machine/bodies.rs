@@ -19,9 +19,9 @@ pub(in crate::sync) const WINDOW: u64 = 2048;
 const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// The least number of blocks in the window.
 const LEAST_WINDOW: u64 = 64;
-/// Requests on the way, but for those that were given up: whatever they are expected to bring, they cannot bring
-/// more than 4 MiB each. Peers that stall take no place from others.
-pub(in crate::sync) const MAX_JOBS: usize = 32;
+/// Requests on the way, but for those that were given up, at most and at least: see [`Machine::max_jobs`].
+const MAX_JOBS: usize = 32;
+const LEAST_JOBS: usize = 4;
 /// What a body is taken to weigh before any was seen, in bytes.
 pub(super) const FIRST_BODY: f64 = 32.0 * 1024.0;
 /// How much the newest body counts for the mean.
@@ -85,7 +85,7 @@ impl Machine {
     fn ask_for_lowest(&mut self) -> bool {
         let waited_for = self.bodies.values().filter(|job| !job.is_overdue).count();
         let too_much = self.importing_bytes >= self.max_importing() || self.bytes_on_the_way() >= self.max_bytes();
-        if waited_for >= MAX_JOBS || too_much {
+        if waited_for >= self.max_jobs() || too_much {
             return false;
         }
         let Some((first, peer, takes)) = self.choose_lowest() else { return false };
@@ -120,6 +120,13 @@ impl Machine {
     /// Bytes in import and on the way, the latter as they are expected: twice what may wait for others.
     pub(in crate::sync) fn max_bytes(&self) -> usize {
         self.block_bytes * 2
+    }
+
+    /// Requests on the way, but for those that were given up: peers that stall take no place from others. However little
+    /// they are expected to bring, which is a guess before the first has come and behind where blocks grow, all answers
+    /// together, of at most 4 MiB each, have room.
+    pub(in crate::sync) fn max_jobs(&self) -> usize {
+        (self.max_bytes() / Bodies::MAX_BYTES).clamp(LEAST_JOBS, MAX_JOBS)
     }
 
     /// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked

@@ -2,9 +2,9 @@
 
 use super::seconds;
 use super::world::{Manner, Peer, World, body_of, grow, weight};
-use crate::{sync::machine::SyncAction, sync::machine::bodies::WINDOW};
-use cairn_chain::{Misbehaviour, PeerNumber};
-use cairn_ledger::block::Header;
+use crate::sync::machine::{Machine, SyncAction, bodies::WINDOW};
+use cairn_chain::{Misbehaviour, PeerNumber, store::BLOCK_BYTES};
+use cairn_ledger::block::{Body, Header};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, time::Duration};
 
@@ -103,6 +103,29 @@ fn a_peer_that_becomes_slow_is_replaced_at_the_head() {
     world.run_until(&chain[3_999], seconds(200));
     let took = (world.now - before).as_secs_f64();
     assert!(took < 1.1 * rest + 12.0, "{took} for what takes {rest}");
+}
+
+/// Requests were once bounded by what they were expected to bring alone, 32 KiB a body before the first had come: with little
+/// room for blocks, full ones from a dozen peers brought three times as much, and `memory.max_bytes` did not hold.
+#[test]
+fn what_all_requests_bring_has_room_however_little_was_expected() {
+    for block_bytes in [8 << 20, BLOCK_BYTES] {
+        let (chain, mut world) = chain_of(400);
+        let full = vec![body_of(1_000).iter().next().expect("one payment").clone(); 10];
+        world.chain.body = Body::new(full).expect("it fits");
+        world.machine = Machine::new(world.chain.tip(), false, block_bytes, world.now);
+        for n in 1..=12 {
+            world.join(n, behind(2_000.0 * KIB, 50, Manner::Honest, &chain));
+        }
+        let mut most = 0;
+        while world.chain.tip().height().get() < 400 {
+            world.step();
+            most = most.max(world.on_the_way.values().sum::<usize>());
+        }
+        let (bytes, room) = (weight(&world.chain.body), world.machine.max_bytes());
+        assert!(most <= room, "{most} bytes on the way, {bytes} a body, and room for {room}");
+        assert!(most > room / 4, "{most} bytes of {room}: the lines are not used");
+    }
 }
 
 #[test]

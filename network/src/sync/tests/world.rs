@@ -1,7 +1,6 @@
 //! A small world with its own clock: a model of the chain, and peers that
 //! are honest, slow, lying or gone, behind lines of any speed.
 
-use crate::sync::machine::bodies::MAX_JOBS;
 use crate::sync::machine::{Machine, SyncAction, SyncEvent};
 use crate::sync::presync::{Presync, PresyncRules};
 use crate::wire::{Bodies, MAX_HEADERS, Message as _, StretchName};
@@ -90,8 +89,8 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) start: Instant,
     pub(super) log: Vec<SyncAction>,
-    /// Requests for bodies on the way.
-    pub(super) jobs: usize,
+    /// The bytes that each request for bodies brings, while it is on the way.
+    pub(super) on_the_way: BTreeMap<u64, usize>,
 }
 
 pub(super) fn spec() -> &'static ChainSpec {
@@ -416,8 +415,9 @@ impl World {
     fn of(own: &[Header], is_local: bool) -> Self {
         let (chain, now) = (Chain::following(own), Instant::now());
         let machine = Machine::new(chain.tip(), is_local, BLOCK_BYTES, now);
-        let (peers, queue) = (BTreeMap::new(), BTreeMap::new());
-        let mut world = Self { machine, chain, peers, queue, sequence: 0, now, start: now, log: Vec::new(), jobs: 0 };
+        let (peers, queue, on_the_way) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let mut world =
+            Self { machine, chain, peers, queue, sequence: 0, now, start: now, log: Vec::new(), on_the_way };
         world.after(Duration::ZERO, SyncEvent::Tick);
         world
     }
@@ -451,7 +451,7 @@ impl World {
         self.chain.waiting.clear();
         self.machine = Machine::new(self.chain.tip(), false, BLOCK_BYTES, self.now);
         self.queue.clear();
-        self.jobs = 0;
+        self.on_the_way.clear();
         self.after(Duration::ZERO, SyncEvent::Tick);
         for (number, mut peer) in std::mem::take(&mut self.peers) {
             peer.free = None;
@@ -462,7 +462,9 @@ impl World {
     pub(super) fn step(&mut self) {
         let ((at, _), event) = self.queue.pop_first().expect("there is always a tick");
         self.now = at;
-        self.jobs -= usize::from(matches!(event, SyncEvent::Bodies { .. }));
+        if let SyncEvent::Bodies { job, .. } = &event {
+            self.on_the_way.remove(job);
+        }
         if matches!(event, SyncEvent::Tick) {
             self.after(Duration::from_millis(250), SyncEvent::Tick);
         }
@@ -472,7 +474,8 @@ impl World {
         }
         let most = self.machine.max_bytes() + Bodies::MAX_BYTES;
         assert!(self.machine.bytes_on_the_way() <= most, "{} bytes", self.machine.bytes_on_the_way());
-        assert!(self.jobs <= MAX_JOBS + JOBS_EACH * self.peers.len(), "{} requests", self.jobs);
+        let jobs = self.on_the_way.len();
+        assert!(jobs <= self.machine.max_jobs() + JOBS_EACH * self.peers.len(), "{jobs} requests");
     }
 
     pub(super) fn act(&mut self, action: SyncAction) {
@@ -484,12 +487,13 @@ impl World {
                 self.after(delay, SyncEvent::Headers { job, answer });
             }
             SyncAction::FetchBodies { job, peer, ids } => {
-                self.jobs += 1;
                 let body = self.chain.body.clone();
                 let (answer, mut delay) = self.ask(peer, |peer| peer.bodies(&ids, &body), Duration::from_secs(20));
-                if let (Ok(bodies), Some(peer)) = (&answer, self.peers.get_mut(&peer)) {
-                    delay = peer.carry(bodies.iter().map(weight).sum(), self.now);
+                let bytes = answer.as_ref().map_or(0, |bodies| bodies.iter().map(weight).sum());
+                if let Some(peer) = self.peers.get_mut(&peer).filter(|_| answer.is_ok()) {
+                    delay = peer.carry(bytes, self.now);
                 }
+                self.on_the_way.insert(job, bytes);
                 self.after(delay, SyncEvent::Bodies { job, answer });
             }
             SyncAction::Link { job, headers, is_presynced, .. } => {
