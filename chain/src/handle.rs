@@ -382,8 +382,8 @@ impl ChainHandle {
         let _ = self.mailbox.send(forget).await;
     }
 
-    /// Tells the writer to end, at once or after the batch that is under way. What waits to be connected is lost, but for
-    /// what is on the disk: a start fetches it again.
+    /// Tells the writer to end once it has answered what it was asked so far. It connects nothing more but for the batch under
+    /// way: what waits in memory is fetched again after a start.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
         // A writer that has ended need not be told.

@@ -6,7 +6,7 @@ use super::handle::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX
 use super::policy::{PoolConfig, PoolError, Standing};
 use super::pool::{Pool, TipChange};
 use super::standings::{Lookup, standings};
-use super::{admission, file, persistence::Persistence};
+use super::{admission::Admission, file, persistence::Persistence};
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
 use cairn_common::runtime::{self, JoinHandle};
 use cairn_common::tasks::{Shutdown, TaskError};
@@ -36,7 +36,7 @@ pub fn spawn(
 ) -> (PoolHandle, JoinHandle<Result<(), TaskError>>) {
     let (mailbox, messages) = mailbox(MAILBOX);
     let (accepted, _) = broadcast::channel(ANNOUNCEMENTS);
-    let admission = admission::spawn(chain.clone(), mailbox.clone());
+    let admission = Admission::spawn(chain.clone(), mailbox.clone());
     let handle = PoolHandle { chain: chain.clone(), mailbox, admission, accepted: accepted.clone() };
     // The events first, then the tip: a block between the two is then seen twice, never missed.
     let events = chain.subscribe();

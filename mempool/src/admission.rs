@@ -1,8 +1,8 @@
 //! Admission: transactions that arrive together are judged, checked and admitted together.
 //!
-//! Nobody waits for company. While one gathering is being checked, whatever arrives makes up the next; so a
-//! lone transaction goes through at once, and a flood goes through in large batches, whose signatures cost a
-//! third of what they cost one by one.
+//! Nobody waits for company: what comes when there is a turn goes through at once, in the hands of whoever brings it. While
+//! all turns are taken, whatever arrives makes up the next gathering; so a flood goes through in large batches, whose
+//! signatures cost a third of what they cost one by one.
 
 use super::handle::{Arrival, GATHERING, Item, Message, Submission};
 use super::policy::PoolError;
@@ -15,28 +15,47 @@ use tokio::sync::{Semaphore, mpsc};
 
 /// Submissions waiting to be gathered; a full queue makes submitters wait.
 const QUEUE: usize = 256;
-/// Gatherings on their way at once: while the signatures of one are checked, the accounts of another are read.
+/// Turns at once: while the signatures of one gathering are checked, the accounts of another are read.
 const AT_ONCE: usize = 2;
 
-/// Starts gathering submissions for the pool behind `pool`. It ends with the last sender.
-pub(super) fn spawn(chain: ChainHandle, pool: Handle<Message>) -> Handle<Submission> {
-    let (handle, mut queue) = mailbox::<Submission>(QUEUE);
-    let admission = Admission { chain, pool };
-    let permits = Arc::new(Semaphore::new(AT_ONCE));
-    runtime::spawn(async move {
-        while let Some(first) = queue.recv().await {
-            // Waiting for its turn, a gathering grows.
-            let Ok(permit) = permits.clone().acquire_owned().await else { return };
-            let gathering = gather(first, &mut queue);
-            let admission = admission.clone();
-            runtime::spawn(async move {
-                // A pool that has ended answers nobody: every submitter sees its answer dropped.
-                let _ = admission.admit(gathering).await;
-                drop(permit);
-            });
-        }
-    });
-    handle
+/// The way into a pool. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Admission {
+    judges: Judges,
+    turns: Arc<Semaphore>,
+    queue: Handle<Submission>,
+}
+
+impl Admission {
+    /// Starts gathering submissions for the pool behind `pool`. That ends with the last handle.
+    pub fn spawn(chain: ChainHandle, pool: Handle<Message>) -> Self {
+        let (queue, mut submissions) = mailbox::<Submission>(QUEUE);
+        let (judges, turns) = (Judges { chain, pool }, Arc::new(Semaphore::new(AT_ONCE)));
+        let admission = Self { judges: judges.clone(), turns: turns.clone(), queue };
+        runtime::spawn(async move {
+            while let Some(first) = submissions.recv().await {
+                // Waiting for its turn, a gathering grows.
+                let Ok(turn) = turns.clone().acquire_owned().await else { return };
+                let gathering = gather(first, &mut submissions);
+                let judges = judges.clone();
+                runtime::spawn(async move {
+                    // A pool that has ended answers nobody: every submitter sees its answer dropped.
+                    let _ = judges.admit_gathering(gathering).await;
+                    drop(turn);
+                });
+            }
+        });
+        admission
+    }
+
+    /// Judges, checks and admits at most [`GATHERING`] transactions: at once, or together with others that wait.
+    pub async fn submit(&self, origin: Option<Origin>, items: Vec<Item>) -> Result<Answers, Stopped> {
+        // Whoever waits for a turn has the next: nobody overtakes a gathering.
+        let Ok(_turn) = self.turns.try_acquire() else {
+            return self.queue.ask(|answer| Submission { origin, items, answer }).await;
+        };
+        self.judges.admit(items.into_iter().map(|item| (origin, item)).collect()).await
+    }
 }
 
 /// What is waiting, until there is enough.
@@ -54,7 +73,7 @@ fn gather(first: Submission, queue: &mut mpsc::Receiver<Submission>) -> Vec<Subm
 
 /// Where transactions are judged, checked and admitted.
 #[derive(Clone)]
-struct Admission {
+struct Judges {
     chain: ChainHandle,
     pool: Handle<Message>,
 }
@@ -62,18 +81,29 @@ struct Admission {
 /// A transaction of a gathering, and who brought it.
 type Brought = (Option<Origin>, Item);
 
-/// The answer to each of a gathering, once it is refused, or at the end.
-type Answers = Vec<Option<Result<TxId, PoolError>>>;
+/// The answer to each of a submission, in order.
+pub(super) type Answers = Vec<Result<TxId, PoolError>>;
 
-impl Admission {
-    /// Judges, checks and admits all transactions of a gathering, each judged alone.
-    async fn admit(&self, gathering: Vec<Submission>) -> Result<(), Stopped> {
+impl Judges {
+    /// Answers all submissions of a gathering.
+    async fn admit_gathering(&self, gathering: Vec<Submission>) -> Result<(), Stopped> {
         let (mut askers, mut brought) = (Vec::with_capacity(gathering.len()), Vec::new());
         for Submission { origin, items, answer } in gathering {
             askers.push((items.len(), answer));
             brought.extend(items.into_iter().map(|item| (origin, item)));
         }
-        let mut answers: Answers = vec![None; brought.len()];
+        let mut answers = self.admit(brought).await?.into_iter();
+        for (count, asker) in askers {
+            // Whoever no longer waits does not need it.
+            let _ = asker.send(answers.by_ref().take(count).collect());
+        }
+        Ok(())
+    }
+
+    /// Judges, checks and admits transactions together, each judged alone.
+    async fn admit(&self, brought: Vec<Brought>) -> Result<Answers, Stopped> {
+        // What is refused is answered by its round, the others at the end.
+        let mut answers = vec![None; brought.len()];
         // A sender's transactions may have come together: each round admits the next of those whose predecessor
         // the last round admitted, as if they had come one after the other.
         let mut round: Vec<usize> = (0..brought.len()).collect();
@@ -86,16 +116,16 @@ impl Admission {
                 matches!(answers[*slot], Some(Err(PoolError::NonceGap { .. }))) && grown.contains(&sender(slot))
             });
         }
-        let mut answers = answers.into_iter().map(|answer| answer.expect("refused, invalid or admitted"));
-        for (count, asker) in askers {
-            // Whoever no longer waits does not need it.
-            let _ = asker.send(answers.by_ref().take(count).collect());
-        }
-        Ok(())
+        Ok(answers.into_iter().map(|answer| answer.expect("refused, invalid or admitted")).collect())
     }
 
     /// Judges, checks and admits those of a gathering that stand in these slots.
-    async fn admit_round(&self, brought: &[Brought], round: &[usize], answers: &mut Answers) -> Result<(), Stopped> {
+    async fn admit_round(
+        &self,
+        brought: &[Brought],
+        round: &[usize],
+        answers: &mut [Option<Result<TxId, PoolError>>],
+    ) -> Result<(), Stopped> {
         let of = |slots: &[usize]| slots.iter().map(|slot| brought[*slot].1.0.clone()).collect();
         let transactions = of(round);
         let judged = self.pool.ask(|answer| Message::Judge { transactions, answer }).await?;

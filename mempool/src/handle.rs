@@ -1,5 +1,6 @@
 //! The handle that asks the pool: what it is asked, and what it tells.
 
+use super::admission::{Admission, Answers};
 use super::policy::{PoolError, PoolStatus, Standing};
 use super::pool::{FeeEstimate, Pending, Pool, PoolInfo, Waiting};
 use cairn_chain::{ChainHandle, verdict::Origin};
@@ -51,7 +52,7 @@ pub(super) enum Message {
     /// Which of these are worth a look at their signature?
     Judge { transactions: Vec<Transaction>, answer: oneshot::Sender<Vec<Result<Judged, PoolError>>> },
     /// Take these, and tell the listeners.
-    Admit { arrivals: Vec<Arrival>, answer: oneshot::Sender<Vec<Result<TxId, PoolError>>> },
+    Admit { arrivals: Vec<Arrival>, answer: oneshot::Sender<Answers> },
     /// Would it be taken?
     Try { transaction: CheckedTransaction, answer: oneshot::Sender<Result<(), PoolError>> },
     /// What the pool alone answers.
@@ -66,7 +67,7 @@ pub(super) struct Submission {
     /// Who brought them; `None` when nobody is to be told of them.
     pub origin: Option<Origin>,
     pub items: Vec<Item>,
-    pub answer: oneshot::Sender<Vec<Result<TxId, PoolError>>>,
+    pub answer: oneshot::Sender<Answers>,
 }
 
 /// A handle to the pool. Cloning shares it.
@@ -74,7 +75,7 @@ pub(super) struct Submission {
 pub struct PoolHandle {
     pub(super) chain: ChainHandle,
     pub(super) mailbox: Handle<Message>,
-    pub(super) admission: Handle<Submission>,
+    pub(super) admission: Admission,
     pub(super) accepted: broadcast::Sender<Arc<Accepted>>,
 }
 
@@ -98,11 +99,7 @@ impl PoolHandle {
     ///
     /// # Errors
     /// The node is stopping.
-    pub async fn submit(
-        &self,
-        origin: Origin,
-        transactions: Vec<Transaction>,
-    ) -> Result<Vec<Result<TxId, PoolError>>, Stopped> {
+    pub async fn submit(&self, origin: Origin, transactions: Vec<Transaction>) -> Result<Answers, Stopped> {
         let mut answers = Vec::with_capacity(transactions.len());
         let mut rest = transactions.into_iter().map(|transaction| (transaction, None)).peekable();
         while rest.peek().is_some() {
@@ -210,17 +207,13 @@ impl PoolHandle {
     }
 
     /// Submits at most [`GATHERING`] transactions, each with the moment it came.
-    pub(super) async fn submit_piece(
-        &self,
-        origin: Option<Origin>,
-        items: Vec<Item>,
-    ) -> Result<Vec<Result<TxId, PoolError>>, Stopped> {
+    pub(super) async fn submit_piece(&self, origin: Option<Origin>, items: Vec<Item>) -> Result<Answers, Stopped> {
         // Only what is handed in here is asked after here; what peers send could fill the memory of reasons.
         let asked_after: Vec<TxId> = match origin {
             Some(Origin::Local) => items.iter().map(|(transaction, _)| transaction.id()).collect(),
             _ => Vec::new(),
         };
-        let answers = self.admission.ask(|answer| Submission { origin, items, answer }).await?;
+        let answers = self.admission.submit(origin, items).await?;
         let refused = asked_after.into_iter().zip(&answers);
         let refusals: Vec<_> = refused.filter_map(|(txid, answer)| Some((txid, answer.err()?))).collect();
         if !refusals.is_empty() {

@@ -96,12 +96,16 @@ async fn questions_are_answered_while_a_long_path_is_followed_and_blocks_wait() 
     let ((lowest, first), (last, second)) = (import(lowest).await, import(last).await);
     let (answer, where_it_is) = oneshot::channel();
     let ask = |actor: &mut Actor| Ok((actor.writer.tip().height(), actor.writer.ahead()?.connecting));
-    for message in [lowest, Message::ask(ask, answer), last] {
+    let (synced, all_is_there) = oneshot::channel();
+    let sync = Message::Ask(Box::new(|actor| actor.sync(synced)));
+    for message in [lowest, Message::ask(ask, answer), last, sync] {
         assert!(handle.send(message).await.is_ok());
     }
     let (actor, mut node) = node.into_actor(mailbox);
     let asker = async {
         let outcomes = [first.await.expect("an outcome"), second.await.expect("an outcome")];
+        // Once nothing waits any more: that was never answered where the last to wait was a block.
+        all_is_there.await.expect("an answer");
         assert!(handle.send(Message::Stop).await.is_ok());
         (outcomes, where_it_is.await.expect("an answer"))
     };

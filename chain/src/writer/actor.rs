@@ -28,7 +28,7 @@ pub(crate) enum Message {
     /// To take in a block. While a path is followed that waits, with what it has of the room for blocks on their way: of a
     /// chain that is slower than its peers, no more is fetched.
     Import(Question),
-    /// To end after what it was asked so far.
+    /// To end.
     Stop,
 }
 
@@ -145,6 +145,7 @@ impl Actor {
             } else {
                 1
             };
+            self.answer_settled()?;
             self.writer.state.forget_unused();
             // It may have been damaged, and is to be built again.
             self.builds_index |= self.writer.healed.take_index_lost();
@@ -164,7 +165,11 @@ impl Actor {
     fn go_on(&mut self) -> Result<(), StoreError> {
         self.writer.go_on(clock::now(), &mut publishing(&self.outlets, &self.messages))?;
         self.writer.healing(Writer::keep_within_limits)?;
-        self.publish_ahead()?;
+        self.publish_ahead()
+    }
+
+    /// Answers those who wait until nothing is under way, if nothing is.
+    fn answer_settled(&mut self) -> Result<(), StoreError> {
         if self.is_settled() && !self.waiting.is_empty() {
             self.writer.live.sync()?;
             for waiting in self.waiting.drain(..) {
@@ -298,15 +303,10 @@ impl Actor {
         Ok(lowest)
     }
 
-    /// Answers once all is on the disk, and no reorganisation under way.
+    /// Answers once all is on the disk, and nothing under way.
     pub(crate) fn sync(&mut self, answer: oneshot::Sender<()>) -> Result<(), StoreError> {
-        if self.is_settled() {
-            self.writer.live.sync()?;
-            let _ = answer.send(());
-        } else {
-            self.waiting.push(answer);
-        }
-        Ok(())
+        self.waiting.push(answer);
+        self.answer_settled()
     }
 }
 

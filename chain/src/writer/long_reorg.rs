@@ -93,8 +93,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the path under way, or with the reorganisation by one batch, and when that ends it, with what there is to follow
-    /// then.
+    /// Goes on with the path under way, or with the reorganisation by one batch, and when that ends it, with what there is
+    /// to follow then.
     pub(crate) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let Some(mut under_way) = self.long_reorg.take() else {
             self.following = None;
