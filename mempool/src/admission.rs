@@ -48,9 +48,10 @@ impl Admission {
         admission
     }
 
-    /// Judges, checks and admits at most [`GATHERING`] transactions: at once, or together with others that wait.
+    /// Judges, checks and admits at most [`GATHERING`] transactions: at once, or together with others that wait. Whoever gives
+    /// up in the middle may have had them admitted or not.
     pub async fn submit(&self, origin: Option<Origin>, items: Vec<Item>) -> Result<Answers, Stopped> {
-        // Whoever waits for a turn has the next: nobody overtakes a gathering.
+        // A gathering that waits for a turn has the next.
         let Ok(_turn) = self.turns.try_acquire() else {
             return self.queue.ask(|answer| Submission { origin, items, answer }).await;
         };

@@ -8,7 +8,7 @@ use crate::store::schema::{
 use crate::store::{ChainStore, DbOptions, Durability, StoreError, StretchList};
 use cairn_ledger::{Address, BlockId, ChainSpec, Height};
 
-/// So many headers are in one answer, at most.
+/// So many headers are in one answer, at most: the network's `MAX_HEADERS`.
 const REACH: u64 = 2_000;
 
 impl Healer<'_> {

@@ -19,8 +19,9 @@ pub(in crate::sync) const WINDOW: u64 = 2048;
 const WINDOW_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
 /// The least number of blocks in the window.
 const LEAST_WINDOW: u64 = 64;
-/// Requests on the way, but for those that were given up, at most and at least: see [`Machine::max_jobs`].
+/// Requests on the way, but for those that were given up, at most …
 const MAX_JOBS: usize = 32;
+/// … and at least, so that one that stalls does not leave the other peers idle.
 const LEAST_JOBS: usize = 4;
 /// What a body is taken to weigh before any was seen, in bytes.
 pub(super) const FIRST_BODY: f64 = 32.0 * 1024.0;
@@ -123,8 +124,8 @@ impl Machine {
     }
 
     /// Requests on the way, but for those that were given up: peers that stall take no place from others. However little
-    /// they are expected to bring, which is a guess before the first has come and behind where blocks grow, all answers
-    /// together, of at most 4 MiB each, have room.
+    /// they are expected to bring (a guess before the first has come, and too little where blocks grow), all answers
+    /// together, of at most 4 MiB each, have room, or 16 MiB where that is less.
     pub(in crate::sync) fn max_jobs(&self) -> usize {
         (self.max_bytes() / Bodies::MAX_BYTES).clamp(LEAST_JOBS, MAX_JOBS)
     }
