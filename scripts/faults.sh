@@ -92,7 +92,7 @@ need cargo git
 cd "$ROOT"
 say "building the simulator"
 claim_target
-cargo build --release --locked --quiet -p cairn-simulator --bin cairn-sim
+cargo build --workspace --release --locked --quiet --bin cairn-sim
 mkdir -p "$COPY"
 plain="$COPY/cairn-sim.plain"
 cp "$CARGO_TARGET_DIR/release/cairn-sim" "$plain"
@@ -107,7 +107,7 @@ copy_sources "${with_bugs[@]}" ledger/src/lib.rs
 "$plain" plant "$ROOT" "$COPY/tree"
 say "building it with ${#all[@]} bugs"
 forget_our_own
-(cd "$COPY/tree" && cargo build --release --locked --quiet -p cairn-simulator --bin cairn-sim)
+(cd "$COPY/tree" && cargo build --workspace --release --locked --quiet --bin cairn-sim)
 mv "$CARGO_TARGET_DIR/release/cairn-sim" "$COPY/cairn-sim"
 # What was just made is another checkout's.
 forget_our_own

@@ -82,7 +82,7 @@
 //! |---|---|---|---|
 //! | inbound peers, outbound connections | 64, 16 ([`NetworkConfig`]) | a few MB each; a mesh needs 12 | somebody goes (`peers/eviction`); refused |
 //! | connections from one host; private | 20 at once, one each 2 s; 25 times as many; its site thrice, its group 8 times | nodes come once; a handshake costs a third of a millisecond | refused before the handshake |
-//! | of a connection: searches in the DHT; identify, rendezvous, AutoNAT, relay; frames of gossip | 20 a second, 300 at once; 5, 100; 2 000, 20 000; its host twice | ten times what nodes do | closed and reported |
+//! | of a connection: searches in the DHT; identify, AutoNAT, relay; questions to a rendezvous point; frames of gossip | 20 a second, 300 at once; 5, 100; 0.2, 40; 2 000, 20 000; its host twice | ten times what nodes do | closed and reported |
 //! | connections of a peer | 2 | both may dial at once | refused |
 //! | inbound from one host; from one /16 or /32 | 4; 16 (private addresses exempt) | some nodes behind a router; no provider fills the slots | refused |
 //! | handshakes begun by others; of one host | 64; 16 | three of four are left to others, private hosts too | refused |
@@ -115,7 +115,7 @@
 //! | named peers; neighbours | 256; 32 of them | what a person names | refused |
 //! | bans | 4096; an hour, by hand a year | 1 MB of file | the one that ends first is lifted |
 //! | admitted peers | 10 000 | 1 MB | refused |
-//! | rendezvous: registrations; of a peer | 2000; 2 | 1 MB | refused |
+//! | rendezvous: registrations; of a peer; each | 2000; 2; 2 h | 1 MB; nodes register every hour | refused |
 //! | DHT: providers; of one thing; searches for them | 16 things; 20; 16 | the history and four snapshots | not stored; refused |
 //! | relay: reservations; circuits; each | 64; 16; 32 MiB and 30 min | a block crosses, a chain does not; half a GiB each half hour | refused |
 //! | providers dialled for sync | 3; 30 min | more than one may lie; gigabytes take a while | not dialled; they get a slot, or go |

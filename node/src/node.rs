@@ -1,15 +1,16 @@
 //! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
 
-use crate::api::{self, ApiError, Services};
+use crate::api::{self, ApiError, RpcConfig, Services};
 use crate::history::{self, HistoryHandle, HistoryParts};
 use crate::others;
 use crate::stretches::{self, StretchParts};
 use crate::system::data_dir::{self, DataDir, DataDirError};
-use crate::system::disk_budget::{self, NoRoom};
+use crate::system::disk_budget::{self, DiskLimits, NoRoom};
 use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
 use cairn_chain::store::{DbOptions, StoreError};
 use cairn_chain::{Chain, ChainHandle};
-use cairn_common::tasks::{self, TaskError, Tasks};
+use cairn_common::runtime::JoinHandle;
+use cairn_common::tasks::{self, Shutdown, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_network::{NetworkError, NetworkHandle, NetworkParts, sync};
 use std::time::{Duration, Instant};
@@ -281,50 +282,30 @@ async fn start_parts(
     tasks: &mut Tasks,
 ) -> Result<(Handles, SocketAddr, Vec<String>), NodeError> {
     let started = Instant::now();
-    raise_file_limit(settings.open_files());
+    let limits = make_room(&settings, data_dir)?;
     let listen = settings.network.listen.len();
-    // Before the database is opened, which writes.
-    data_dir.finish_removal()?;
-    let limits = settings.limits();
-    limits.judge_disk(&disk_budget::measure(&limits))?;
     let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
     let storage = stretches::drawn(settings.storage, data_dir)?;
-    let (chain, writer) = open_chain(spec.clone(), data_dir.database(), storage).await?;
-    let last = chain.clone();
-    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer, chain_failed)));
+    let chain = open_chain(spec.clone(), data_dir.database(), storage, chain_failed, tasks).await?;
+    let budget = start(tasks, "budget", |shutdown| disk_budget::spawn(limits, chain.clone(), shutdown));
+    let pool = start(tasks, "mempool", |shutdown| {
+        cairn_mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown)
+    });
 
     let (switch, shutdown) = tasks::shutdown();
-    let (budget, task) = disk_budget::spawn(limits, chain.clone(), shutdown);
-    tasks.adopt("budget", switch.throw(), task);
-
-    let (switch, shutdown) = tasks::shutdown();
-    let (pool, task) =
-        cairn_mempool::spawn(spec.clone(), settings.mempool, chain.clone(), Some(data_dir.pool()), shutdown);
-    tasks.adopt("mempool", switch.throw(), task);
-
-    let (switch, shutdown) = tasks::shutdown();
-    let (network, events, task) = cairn_network::spawn(NetworkParts {
-        config: settings.network,
-        spec: spec.clone(),
-        chain: chain.clone(),
-        pool: pool.clone(),
-        files: data_dir.network_files(),
-        shutdown,
-    })
-    .await?;
+    let (config, files) = (settings.network, data_dir.network_files());
+    let parts = NetworkParts { config, spec: spec.clone(), chain: chain.clone(), pool: pool.clone(), files, shutdown };
+    let (network, events, task) = cairn_network::spawn(parts).await?;
     tasks.adopt("network", switch.throw(), task);
-
-    let (switch, shutdown) = tasks::shutdown();
     let (others, wanted) = mpsc::channel(1);
     chain.ask_others(others);
-    tasks.adopt("others", switch.throw(), others::spawn(network.clone(), wanted, shutdown));
+    start(tasks, "others", |shutdown| ((), others::spawn(network.clone(), wanted, shutdown)));
 
-    let (switch, shutdown) = tasks::shutdown();
     let rules = sync::Rules { spec: spec.clone(), local, block_bytes: storage.block_bytes, is_own: true };
     let (events, fork) = sync::fork(events);
-    let (sync, task) = sync::spawn(rules.clone(), chain.clone(), network.clone(), events, shutdown);
-    tasks.adopt("sync", switch.throw(), task);
+    let sync =
+        start(tasks, "sync", |shutdown| sync::spawn(rules.clone(), chain.clone(), network.clone(), events, shutdown));
 
     let parts = HistoryParts {
         rules,
@@ -335,55 +316,76 @@ async fn start_parts(
         budget: budget.clone(),
         directory: data_dir.history(),
     };
-    if !executes_history {
-        history::remove(&parts.directory);
-    }
-    let history = executes_history.then(|| execute_history(parts, tasks));
+    let history = start_history(parts, executes_history, tasks);
 
     if storage.keep_blocks.is_some() || budget.max_bytes.is_some() {
         let (chain, network, interval) = (chain.clone(), network.clone(), spec.params().interval_ms);
         let (sync, budget, interval) = (sync.clone(), budget.clone(), Duration::from_millis(interval));
-        keep_stretches(StretchParts { chain, network, sync, events: fork, budget, interval }, tasks);
+        let parts = StretchParts { chain, network, sync, events: fork, budget, interval };
+        start(tasks, "stretches", |shutdown| ((), stretches::spawn(parts, shutdown)));
     }
 
-    let (switch, shutdown) = tasks::shutdown();
-    let (miner, task) =
-        miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown);
-    tasks.adopt("miner", switch.throw(), task);
-
-    let (switch, shutdown) = tasks::shutdown();
-    let (health, task) = health::spawn(spec.clone(), local, chain.clone(), network.clone(), sync.clone(), shutdown);
-    tasks.adopt("health", switch.throw(), task);
+    let miner = start(tasks, "miner", |shutdown| {
+        miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown)
+    });
+    let health = start(tasks, "health", |shutdown| {
+        health::spawn(spec.clone(), local, chain.clone(), network.clone(), sync.clone(), shutdown)
+    });
 
     let handles = Handles { chain, pool, network, sync, miner, budget, health, history };
-    let (switch, shutdown) = tasks::shutdown();
-    let tokens = TokenFile::of(data_dir.path());
     let services =
         Services { spec: spec.clone(), local, started, mining, max_memory_bytes, handles: handles.clone(), stop };
-    let own = own_socket(data_dir);
-    let (rpc_address, task) = api::spawn(settings.rpc_listen, own, settings.rpc, tokens, services, shutdown).await?;
-    tasks.adopt("api", switch.throw(), task);
-    data_dir.note_rpc(rpc_address);
-
-    let (switch, shutdown) = tasks::shutdown();
-    tasks.adopt("notify", switch.throw(), systemd::spawn(handles.chain.clone(), handles.network.clone(), shutdown));
+    let rpc_address = serve(settings.rpc_listen, settings.rpc, services, data_dir, tasks).await?;
+    start(tasks, "notify", |shutdown| ((), systemd::spawn(handles.chain.clone(), handles.network.clone(), shutdown)));
     let p2p_addresses = listening(&handles.network, listen).await;
     tell_ready(&spec, &handles, rpc_address, &p2p_addresses).await;
     Ok((handles, rpc_address, p2p_addresses))
 }
 
-/// Executes aside what the chain has not, if there is anything.
-fn execute_history(parts: HistoryParts, tasks: &mut Tasks) -> HistoryHandle {
-    let (switch, shutdown) = tasks::shutdown();
-    let (history, task) = history::spawn(parts, shutdown);
-    tasks.adopt("history", switch.throw(), task);
-    history
+/// Sees to it that there is room for a node, before the database is opened, which writes.
+fn make_room(settings: &Settings, data_dir: &DataDir) -> Result<DiskLimits, NodeError> {
+    raise_file_limit(settings.open_files());
+    data_dir.finish_removal()?;
+    let limits = settings.limits();
+    limits.judge_disk(&disk_budget::measure(&limits))?;
+    Ok(limits)
 }
 
-/// Looks for stretches of history that few hold.
-fn keep_stretches(parts: StretchParts, tasks: &mut Tasks) {
+/// Starts a part that stops when it is told to, before those that were started earlier.
+fn start<H, T: Into<JoinHandle<Result<(), TaskError>>>>(
+    tasks: &mut Tasks,
+    name: &'static str,
+    spawn: impl FnOnce(Shutdown) -> (H, T),
+) -> H {
     let (switch, shutdown) = tasks::shutdown();
-    tasks.adopt("stretches", switch.throw(), stretches::spawn(parts, shutdown));
+    let (handle, task) = spawn(shutdown);
+    tasks.adopt(name, switch.throw(), task);
+    handle
+}
+
+/// Executes aside what the chain has not, where that is to be done; removes what is left of it elsewhere.
+fn start_history(parts: HistoryParts, executes: bool, tasks: &mut Tasks) -> Option<HistoryHandle> {
+    if !executes {
+        history::remove(&parts.directory);
+        return None;
+    }
+    Some(start(tasks, "history", |shutdown| history::spawn(parts, shutdown)))
+}
+
+/// Serves JSON-RPC, and notes in the data directory where.
+async fn serve(
+    listen: SocketAddr,
+    config: RpcConfig,
+    services: Services,
+    data_dir: &DataDir,
+    tasks: &mut Tasks,
+) -> Result<SocketAddr, NodeError> {
+    let (switch, shutdown) = tasks::shutdown();
+    let (own, tokens) = (own_socket(data_dir), TokenFile::of(data_dir.path()));
+    let (address, task) = api::spawn(listen, own, config, tokens, services, shutdown).await?;
+    tasks.adopt("api", switch.throw(), task);
+    data_dir.note_rpc(address);
+    Ok(address)
 }
 
 /// The socket of the node's own tools. Where the file system has none, they ask at the port, with a token.
@@ -411,16 +413,22 @@ async fn tell_ready(spec: &ChainSpec, handles: &Handles, rpc: SocketAddr, p2p: &
     );
 }
 
-/// Starts the writer.
+/// Starts the writer, which is stopped last. If it gives up, it says why.
 async fn open_chain(
     spec: Arc<ChainSpec>,
     path: PathBuf,
     options: DbOptions,
-) -> Result<(ChainHandle, Chain), NodeError> {
+    failed: oneshot::Sender<StoreError>,
+    tasks: &mut Tasks,
+) -> Result<ChainHandle, NodeError> {
     // It reads all accounts: that takes as long as there are many.
     let opened = tokio::task::spawn_blocking(move || cairn_chain::spawn(spec, &path, options));
     let opened = systemd::patiently(opened).await;
-    Ok(opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })??)
+    let opened = opened.map_err(|error| TaskError::Panicked { name: "chain", reason: error.to_string() })?;
+    let (chain, writer) = opened?;
+    let last = chain.clone();
+    tasks.adopt("chain", async move { last.stop().await }, tokio::spawn(ended(writer, failed)));
+    Ok(chain)
 }
 
 /// Sees to it that as many files can be open as may be needed. Where the system does not allow that, the node runs as

@@ -338,38 +338,14 @@ impl Course {
         self.tell_of_the_lonely();
         let first = NodeId(0);
         self.payments.look_at_all(&mut self.simulation, first);
-        let is_quiet = self.is_quiet_for_long();
-        let (peers, found) = (self.fewest_peers(), self.found_on_the_way());
-        let (prompt, well_since) = (self.promptness(), self.looks.well_since);
-        let figures = oracles::figures(&self.simulation, well_since);
+        let figures = oracles::figures(&self.simulation, self.looks.well_since);
         self.say(&figures);
-        let simulation = &mut self.simulation;
+        let is_quiet = self.is_quiet_for_long();
         let mut broken = std::mem::take(&mut self.broken);
-        broken.extend(found);
-        broken.extend(oracles::one_tip(simulation));
-        broken.extend(oracles::whole(simulation));
-        broken.extend(oracles::replay(simulation, first));
-        broken.extend(oracles::nobody_banned(simulation));
-        broken.extend(oracles::connected(simulation, peers));
-        broken.extend(oracles::second_opinion(simulation, first));
-        broken.extend(oracles::nothing_forged(simulation));
-        broken.extend(oracles::pools(simulation, is_quiet));
-        broken.extend(oracles::peers(simulation, self.scenario.is_calm().then_some(self.scenario.boot_nodes)));
-        broken.extend(oracles::punished(simulation));
-        broken.extend(oracles::banned(simulation));
-        broken.extend(oracles::conduct(simulation, self.scenario.is_calm()));
-        broken.extend(oracles::moves(simulation));
-        broken.extend(oracles::slots(simulation));
-        broken.extend(oracles::prompt(simulation, well_since, prompt));
-        // What a compact block lacks is asked for.
-        if self.scenario.answers_lost_percent == 0 {
-            broken.extend(oracles::taken_in(simulation, well_since));
-        }
-        broken.extend(oracles::thrifty(simulation));
-        broken.extend(oracles::considerate(simulation));
-        if self.scenario.only_stops_nodes() {
-            broken.extend(oracles::anchors(simulation));
-        }
+        broken.extend(self.found_on_the_way());
+        broken.extend(self.ask_oracles(first, is_quiet));
+        let loses_gossip_alone = self.loses_gossip_alone();
+        let simulation = &mut self.simulation;
         broken.extend(self.customers.complaints.drain(..).map(|what| Broken::Customer { what }));
         let payments = self.payments.forgotten(simulation, first) + self.customers.waiting(simulation, first);
         if payments > 0 && is_quiet && !self.scenario.stops_nodes() {
@@ -390,9 +366,47 @@ impl Course {
         if self.scenario.is_calm() {
             broken.extend(pace::check(&self.scenario, &figures, &fates, events));
         }
-        if self.scenario.gossip_lost_percent > 0 && !self.scenario.stops_nodes() && !self.is_attacked() {
+        if loses_gossip_alone {
             broken.extend(pace::check_without_gossip(&figures));
         }
         Verdict { broken, height, fates, digest, events, figures }
+    }
+
+    /// Whether nothing else goes wrong than that gossip is lost, and answers perhaps.
+    fn loses_gossip_alone(&self) -> bool {
+        self.scenario.gossip_lost_percent > 0 && !self.scenario.stops_nodes() && !self.is_attacked()
+    }
+
+    /// What does not hold at the end.
+    fn ask_oracles(&mut self, first: NodeId, is_quiet: bool) -> Vec<Broken> {
+        let (fewest, prompt, well_since) = (self.fewest_peers(), self.promptness(), self.looks.well_since);
+        let loses_gossip_alone = self.loses_gossip_alone();
+        let simulation = &mut self.simulation;
+        let mut broken = oracles::one_tip(simulation);
+        broken.extend(oracles::whole(simulation));
+        broken.extend(oracles::replay(simulation, first));
+        broken.extend(oracles::nobody_banned(simulation));
+        broken.extend(oracles::connected(simulation, fewest));
+        broken.extend(oracles::second_opinion(simulation, first));
+        broken.extend(oracles::nothing_forged(simulation));
+        broken.extend(oracles::pools(simulation, is_quiet));
+        broken.extend(oracles::peers(simulation, self.scenario.is_calm().then_some(self.scenario.boot_nodes)));
+        broken.extend(oracles::punished(simulation));
+        broken.extend(oracles::banned(simulation));
+        broken.extend(oracles::conduct(simulation, self.scenario.is_calm()));
+        broken.extend(oracles::moves(simulation));
+        broken.extend(oracles::slots(simulation));
+        broken.extend(oracles::prompt(simulation, well_since, prompt));
+        // What a compact block lacks is asked for.
+        if self.scenario.answers_lost_percent == 0 {
+            broken.extend(oracles::taken_in(simulation, well_since));
+            broken.extend(oracles::orphans(simulation).filter(|_| loses_gossip_alone));
+        }
+        broken.extend(oracles::thrifty(simulation));
+        broken.extend(oracles::considerate(simulation));
+        if self.scenario.only_stops_nodes() {
+            broken.extend(oracles::anchors(simulation));
+        }
+        broken
     }
 }

@@ -7,7 +7,7 @@ mod forge;
 mod private;
 
 use crate::executor::Nanos;
-use crate::observations::{Found, Observer};
+use crate::observations::Observer;
 use cairn_chain::ChainHandle;
 use cairn_common::{clock, random, runtime};
 use cairn_ledger::block::Header;
@@ -149,7 +149,7 @@ async fn mine_openly(chain: ChainHandle, pool: PoolHandle, network: NetworkHandl
 
 fn note(observer: &Observer, header: &Header) {
     let (by, at) = (observer.node(), observer.now());
-    observer.seen().on_found(header.id(), Found { by, at, height: header.height.get(), parent: header.parent });
+    observer.seen().on_found(by, at, header);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::executor::{Nanos, NodeId, nanos};
 use cairn_chain::{ChainEvent, Tip};
 use cairn_common::clock;
+use cairn_ledger::block::Header;
 use cairn_ledger::hash::BlockId;
 use cairn_ledger::pow::Work;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -51,6 +52,8 @@ pub struct Found {
     pub height: u64,
     /// Its parent.
     pub parent: BlockId,
+    /// The work of its chain up to here, without block 0's.
+    pub work: f64,
 }
 
 /// So many blocks that are left and followed fit one batch, whatever is in them here: a chain tells of them as of one move.
@@ -87,9 +90,37 @@ pub struct Observations {
 
 impl Observations {
     /// A miner has found a block.
-    pub fn on_found(&mut self, id: BlockId, found: Found) {
-        self.at_height.entry(found.height).or_default().push(id);
-        self.found.insert(id, found);
+    pub fn on_found(&mut self, by: NodeId, at: Nanos, header: &Header) {
+        let (id, parent, height) = (header.id(), header.parent, header.height.get());
+        let own = header.target.decode().map_or(0.0, |target| target.work().to_f64());
+        let work = own + self.found.get(&parent).map_or(0.0, |parent| parent.work);
+        self.at_height.entry(height).or_default().push(id);
+        self.found.insert(id, Found { by, at, height, parent, work });
+    }
+
+    /// The most work that a chain through each block has come to.
+    pub fn leads_to(&self) -> HashMap<BlockId, f64> {
+        let mut most: HashMap<BlockId, f64> = self.found.iter().map(|(id, found)| (*id, found.work)).collect();
+        for found in self.at_height.values().rev().flatten().filter_map(|id| Some((id, self.found.get(id)?))) {
+            let (id, Found { parent, .. }) = found;
+            let work = most.get(id).copied().unwrap_or(0.0);
+            most.entry(*parent).and_modify(|known| *known = known.max(work));
+        }
+        most
+    }
+
+    /// When a node's chain first had how much work, since some time; both grow.
+    pub fn rise(&self, node: NodeId, since: Nanos) -> Vec<(Nanos, f64)> {
+        let had = self.found.iter().filter_map(|(id, found)| Some((self.had(node, *id)?, found.work)));
+        let mut rise: Vec<(Nanos, f64)> = had.filter(|(at, _)| *at >= since).collect();
+        rise.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        let mut most: f64 = 0.0;
+        rise.retain(|(_, work)| {
+            let higher = *work > most;
+            most = most.max(*work);
+            higher
+        });
+        rise
     }
 
     /// Somebody has made a block that breaks a rule.
@@ -265,6 +296,17 @@ pub fn quantile(counted: &BTreeMap<u64, u64>, percent: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_ledger::hash::Hash;
+    use cairn_ledger::keys::Address;
+    use cairn_ledger::pow::CompactTarget;
+    use cairn_ledger::units::{Height, Timestamp};
+
+    fn header(height: u64, parent: BlockId, nonce: u64) -> Header {
+        let [txs_root, state_root, history_root] = [Hash::from_bytes([0; 32]); 3];
+        let (height, time, target) = (Height::new(height), Timestamp::default(), CompactTarget::from_bits(0x2000_ffff));
+        let beneficiary = Address::from_bytes([0; 32]);
+        Header { version: 1, height, parent, time, target, beneficiary, txs_root, state_root, history_root, nonce }
+    }
 
     #[test]
     fn quantiles_of_counted_values() {
@@ -279,12 +321,33 @@ mod tests {
 
     #[test]
     fn delays_are_counted_from_the_find_and_not_at_the_finders() {
-        let id = BlockId::from_bytes([1; 32]);
         let mut seen = Observations::default();
-        seen.on_found(id, Found { by: NodeId(0), at: 1_000_000_000, height: 1, parent: BlockId::from_bytes([0; 32]) });
+        let header = header(1, BlockId::from_bytes([0; 32]), 0);
+        let id = header.id();
+        seen.on_found(NodeId(0), 1_000_000_000, &header);
         seen.on_connected(&id, NodeId(0), 1_000_000_000);
         seen.on_connected(&id, NodeId(1), 1_250_000_000);
         seen.on_connected(&BlockId::from_bytes([2; 32]), NodeId(1), 1_250_000_000);
         assert_eq!(seen.delays(), &BTreeMap::from([(250, 1)]));
+    }
+
+    #[test]
+    fn a_block_leads_to_the_most_work_above_it_and_a_chain_rises_with_what_it_had() {
+        let mut seen = Observations::default();
+        let low = header(1, BlockId::from_bytes([0; 32]), 0);
+        let [left, right] = [1, 2].map(|nonce| header(2, low.id(), nonce));
+        let high = header(3, right.id(), 0);
+        [&low, &left, &right, &high].into_iter().for_each(|header| seen.on_found(NodeId(0), 1, header));
+        let own = seen.found(&low.id()).map_or(0.0, |found| found.work);
+        let most = seen.leads_to();
+        let most = [&low, &left, &right, &high].map(|header| most[&header.id()] / own);
+        assert_eq!((own > 0.0, most), (true, [3.0, 2.0, 3.0, 3.0]));
+        for (at, header) in [(5, &low), (7, &left), (8, &right), (9, &high)] {
+            seen.had.insert((NodeId(1), header.id()), at);
+        }
+        let rise =
+            |since| seen.rise(NodeId(1), since).into_iter().map(|(at, work)| (at, work / own)).collect::<Vec<_>>();
+        assert_eq!(rise(0), [(5, 1.0), (7, 2.0), (9, 3.0)]);
+        assert_eq!((rise(8), seen.rise(NodeId(2), 0)), (vec![(8, 2.0), (9, 3.0)], Vec::new()));
     }
 }

@@ -11,7 +11,7 @@ pub use chains::{moves, nothing_forged, second_opinion};
 pub use conduct::conduct;
 pub use peers::{banned, peers, punished};
 pub use pools::{lacks, pools, waiting};
-pub use promptness::{considerate, figures, prompt, taken_in, thrifty};
+pub use promptness::{considerate, figures, orphans, prompt, taken_in, thrifty};
 pub use slots::{anchors, slots};
 
 use crate::executor::NodeId;

@@ -14,8 +14,9 @@ pub use questions::{Answered, Questions};
 use crate::executor::{Nanos, NodeId};
 use cairn_ledger::block::{HEADER_BYTES, Header};
 use cairn_ledger::hash::BlockId;
-use cairn_network::transport::{Class, MessageNumber, Topic};
-use cairn_network::wire::{Addresses, Bodies, GetBodies, Message as _, PeerAddress};
+use cairn_ledger::transaction::Transaction;
+use cairn_network::transport::{Class, MessageNumber, Published, Topic};
+use cairn_network::wire::{Addresses, Bodies, GetBodies, Message as _, PeerAddress, TxBatch};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What was seen of all nodes.
@@ -129,6 +130,18 @@ impl Watch {
         match conduct.waiting.remove(&message.0) {
             Some((topic, _)) => conduct.verdicts[topic][usize::from(accept)] += 1,
             None => conduct.twice += 1,
+        }
+    }
+
+    /// A node has sent payments to whoever hears.
+    pub fn on_published(&mut self, node: NodeId, batch: &TxBatch, outcome: Published, now: Nanos) {
+        let untaken = &mut self.note(node).untaken;
+        for id in batch.transactions.iter().map(Transaction::id) {
+            match outcome {
+                Published::NobodyTook => drop(untaken.entry(id).or_insert(now)),
+                Published::Sent | Published::Repeated => drop(untaken.remove(&id)),
+                Published::Failed => {}
+            }
         }
     }
 

@@ -247,13 +247,7 @@ fn load_from_roots(
     let (last, ranges) = (numbers.last().copied().unwrap_or(0), near(&numbers, AT_ONCE >> room.bits));
     let (mut rest, mut numbers) = (ranges.as_slice(), numbers.iter().peekable());
     while !rest.is_empty() {
-        let mut in_hand = 0;
-        let some = rest.iter().take_while(|range| {
-            let is_more = in_hand < PART as u64;
-            in_hand += range.end - range.start;
-            is_more
-        });
-        let (part, after) = rest.split_at(some.count());
+        let (part, after) = rest.split_at(count_in_part(rest));
         rest = after;
         let read = |range: &Range<u64>| store.leaves_at(range.start << room.bits..count.min(range.end << room.bits));
         for (range, leaves) in part.iter().zip(workers.read_each(part, read)?) {
@@ -279,6 +273,17 @@ fn load_from_roots(
     let max_loaded = usize::try_from(room.max_loaded).unwrap_or(usize::MAX);
     let roots_of = Some((stored.block, store.expect_header(&stored.block)?.header().height));
     Ok(Ok(State { accounts, tree, max_loaded, roots_of }))
+}
+
+/// How many of these ranges are read at once.
+fn count_in_part(ranges: &[Range<u64>]) -> usize {
+    let mut in_hand = 0;
+    let some = ranges.iter().take_while(|range| {
+        let is_more = in_hand < PART as u64;
+        in_hand += range.end - range.start;
+        is_more
+    });
+    some.count()
 }
 
 /// Buckets to be read, from the ascending numbers of those that must be: with what lies between two that are near, since

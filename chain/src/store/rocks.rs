@@ -1,6 +1,7 @@
 //! RocksDB: one database with a column family for each table of the schema. No file but this and its own names it.
 
 mod batch;
+mod families;
 mod options;
 
 use super::db::{RawEntry, Start};
@@ -8,6 +9,7 @@ use super::pruning::LowestBody;
 use super::{DbOptions, DbUsage, StoreError, TableUsage, schema};
 pub(super) use batch::RocksBatch;
 use cairn_common::disk;
+use families::{Anew, anew_in, family_name, parse, table_of, whole_name};
 use options::TableOptions;
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DBIteratorWithThreadMode, DBPinnableSlice, DBRecoveryMode,
@@ -16,7 +18,6 @@ use rocksdb::{
     checkpoint::Checkpoint,
 };
 use self_cell::self_cell;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,6 @@ use std::time::Duration;
 /// Tables come and go while others are read.
 type DB = DBWithThreadMode<MultiThreaded>;
 type Snapshot<'a> = SnapshotWithThreadMode<'a, DB>;
-
-/// The column family of each table that was written anew: its number. Others have the table's name.
-type Anew = BTreeMap<&'static str, u32>;
 
 /// The file beside RocksDB's own that says that a merge has met damage.
 const DAMAGED: &str = "DAMAGED";
@@ -81,44 +79,6 @@ self_cell!(
 struct Frozen {
     moment: Moment,
     anew: Anew,
-}
-
-/// The column family of a table that was written anew, once or more often.
-fn family_name(table: &str, number: u32) -> String {
-    format!("{table}.{number}")
-}
-
-/// The column family, always empty, that says that this one is whole: where RocksDB keeps their names it begins to be there
-/// in one step, and no file of it can be damaged.
-fn whole_name(table: &str, number: u32) -> String {
-    format!("{table}.{number}.whole")
-}
-
-/// The table that a column family is of, how often that was written anew before, and whether it only says that that one is
-/// whole.
-fn parse(family: &str) -> Option<(&'static str, u32, bool)> {
-    let mut parts = family.split('.');
-    let name = parts.next()?;
-    let table = schema::TABLES.iter().copied().find(|table| *table == name)?;
-    let number = parts.next().map_or(Some(0), |number| number.parse().ok())?;
-    Some((table, number, parts.next().is_some()))
-}
-
-/// The table that a column family is of.
-fn table_of(family: &str) -> Option<&'static str> {
-    parse(family).map(|(table, ..)| table)
-}
-
-/// Which column family each table has, of those there are: the last that is whole, or else what was there first.
-fn anew_in(families: &[String]) -> Anew {
-    let parsed: Vec<_> = families.iter().filter_map(|family| parse(family)).collect();
-    let of = |table, whole| {
-        let of_table = parsed.iter().filter(move |(of, _, is_mark)| *of == table && *is_mark == whole);
-        of_table.map(|(_, number, _)| *number)
-    };
-    let numbers =
-        schema::TABLES.iter().filter_map(|table| Some((*table, of(*table, true).max().or(of(*table, false).min())?)));
-    numbers.filter(|(_, number)| *number > 0).collect()
 }
 
 /// The column families of tables that are in `path`; none where there is no database.
@@ -492,24 +452,6 @@ pub(crate) mod tests {
             .into_iter()
             .filter(|file| table_of(&file.column_family_name) == Some(table_of(table).expect("a table")));
         of_table.map(|file| path.join(file.name.trim_start_matches('/'))).collect()
-    }
-
-    /// A crash may come between any two steps of writing a table anew, and of removing what it was.
-    #[test]
-    fn a_table_is_the_last_that_is_whole_or_else_what_was_there_first() {
-        let table = "roots_by_part";
-        for (families, expected) in [
-            (vec![table], 0),
-            (vec![table, "roots_by_part.1"], 0),
-            (vec![table, "roots_by_part.1", "roots_by_part.1.whole"], 1),
-            (vec!["roots_by_part.1", "roots_by_part.1.whole", "roots_by_part.2"], 1),
-            (vec!["roots_by_part.1", "roots_by_part.1.whole", "roots_by_part.2", "roots_by_part.2.whole"], 2),
-            (vec!["roots_by_part.1", "roots_by_part.2", "roots_by_part.2.whole"], 2),
-            (vec!["roots_by_part.1"], 1),
-        ] {
-            let families: Vec<String> = families.into_iter().map(str::to_owned).collect();
-            assert_eq!(anew_in(&families).get(table).copied().unwrap_or(0), expected, "{families:?}");
-        }
     }
 
     #[test]

@@ -25,12 +25,7 @@ impl NetworkSwarm {
             SwarmAction::RemoveExternalAddress(address) => self.swarm.remove_external_address(&address),
             SwarmAction::LiftLimits(peer) => self.swarm.behaviour_mut().limits.bypass_peer_id(&peer),
             SwarmAction::Register { point } => self.register(point),
-            SwarmAction::Discover { point, max } => {
-                let namespace = self.namespace();
-                if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() {
-                    client.discover(Some(namespace), None, Some(max), point);
-                }
-            }
+            SwarmAction::Discover { point, max } => self.discover(point, max),
             SwarmAction::Ask { peer, class, question } => {
                 // Asking somebody who is gone would dial them.
                 if self.swarm.is_connected(&peer) {
@@ -160,6 +155,13 @@ impl NetworkSwarm {
         if let Err(error) = client.register(namespace, point, None) {
             // Nobody reaches this node yet, as far as it knows.
             tracing::debug!(target: "cairn::network", %point, %error, "not registering");
+        }
+    }
+
+    fn discover(&mut self, point: PeerId, max: u64) {
+        let namespace = self.namespace();
+        if let Some(client) = self.swarm.behaviour_mut().rendezvous.as_mut() {
+            client.discover(Some(namespace), None, Some(max), point);
         }
     }
 

@@ -48,8 +48,11 @@ const _: () = assert!(MAX_IDS * (20 + 2) + 1024 < MAX_CONTROL);
 
 /// Searches of a peer in the DHT: a node makes some dozens when it comes, and a few each minute.
 const SEARCHED: Rate = Rate { per_second: 20.0, burst: 300.0 };
-/// What a peer says of itself, and asks of a rendezvous point, of a relay and for an address to be dialled.
+/// What a peer says of itself, and asks of a relay and for an address to be dialled.
 const ASKED: Rate = Rate { per_second: 5.0, burst: 100.0 };
+/// What it asks of a rendezvous point: a node registers once an hour, and asks for others once a minute at most. With new
+/// identities all the time, a host registers fewer than a point has room for before the first are over.
+const REGISTERED: Rate = Rate { per_second: 0.2, burst: 40.0 };
 /// Frames of gossip, of which each may have many messages: these have rates of their own.
 const GOSSIPED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
 
@@ -153,7 +156,7 @@ impl Behaviour {
                 SEARCHED,
             ),
             rendezvous: discovery.rendezvous.then(|| rendezvous::client::Behaviour::new(key.clone())).into(),
-            rendezvous_server: Metered::toggled(discovery.rendezvous_server.then(rendezvous_point), ASKED),
+            rendezvous_server: Metered::toggled(discovery.rendezvous_server.then(rendezvous_point), REGISTERED),
             mdns: if discovery.mdns { neighbours(own) } else { None.into() },
             // Where addresses are private there is nothing to find out, and nobody to open a port.
             autonat: (is_public && reach.autonat).then(autonat::v2::client::Behaviour::default).into(),
@@ -198,13 +201,14 @@ impl Gate<Behaviour> {
     }
 }
 
-/// A rendezvous point, with room for this many registrations and no more than one network needs.
+/// A rendezvous point, with room for this many registrations and no more than one network needs. Each is kept for as long
+/// as nodes ask for, which come back before; the library would keep one for three days, and be full for as long.
 fn rendezvous_point() -> rendezvous::server::Behaviour {
     /// A node is in one network, and may be starting over.
     const EACH: usize = 2;
     /// About 1 MB.
     const ALL: usize = 2_000;
-    let config = rendezvous::server::Config::default();
+    let config = rendezvous::server::Config::default().with_max_ttl(rendezvous::DEFAULT_TTL);
     let config = config.with_max_registration_per_peer(EACH).with_max_registration_total(ALL);
     rendezvous::server::Behaviour::new(config.with_max_stored_cookies(ALL))
 }

@@ -3,7 +3,7 @@
 
 use super::{pace::Pace, presync::Presync, tree::Rank};
 use crate::{PeerKind, PeerStatus, outbound::backoff::Backoff};
-use cairn_ledger::{hash::BlockId, units::Height};
+use cairn_ledger::{hash::BlockId, pow::Work, units::Height};
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
@@ -192,11 +192,13 @@ impl SyncPeer {
         self.lacks = self.lacks.filter(|(id, ..)| is_wanted(id));
     }
 
-    /// Whether it may have a block at this height, which it says it follows when it is its `source`. With `now`,
-    /// whether it is worth asking again if it did not have it.
-    pub(super) fn may_have(&self, height: Height, is_source: bool, now: Option<Instant>) -> bool {
+    /// Whether it may have a block at this height above our tip, which has so much work, or beside it: it says that it
+    /// follows that block when it is its `source`, and whoever claims no more work than the tip follows another chain. With
+    /// `now`, whether it is worth asking again if it did not have it.
+    pub(super) fn may_have(&self, height: Height, tip: Work, is_source: bool, now: Option<Instant>) -> bool {
         let lacks = self.lacks.is_some_and(|(_, from, until)| height >= from && now.is_none_or(|now| until > now));
-        !lacks && self.status.keeps(height) && (is_source || height <= self.status.height)
+        let follows = is_source || (height <= self.status.height && self.status.total_work > tip);
+        !lacks && self.status.keeps(height) && follows
     }
 
     /// Whether a wrong body is to be reported: the first two in a second. They are enough to part from it, and

@@ -120,6 +120,20 @@ fn a_branch_with_more_work_wins_over_our_own() {
     assert_eq!(world.bodies_asked(peer), 50);
 }
 
+/// Where two parts of the network meet, those who are as high once were asked one after the other, and none had it.
+#[test]
+fn another_branch_is_asked_of_nobody_who_follows_this_one() {
+    let common = grow(&[], 100, 1);
+    let (ours, theirs) = (grow(&common, 30, 2), grow(&common, 31, 3));
+    let mut world = World::new(&ours);
+    let neighbours = [1, 2, 3].map(|number| world.join(number, Peer::honest(&ours)));
+    world.run_for(seconds(5));
+    let peer = world.join(4, Peer::honest(&theirs));
+    world.run_until(&theirs[130], seconds(2));
+    assert_eq!(neighbours.map(|neighbour| world.bodies_asked(neighbour)), [0; 3]);
+    assert_eq!(world.bodies_asked(peer), 31);
+}
+
 #[test]
 fn a_long_branch_is_presynced_until_it_has_more_work() {
     let (ours, theirs) = (grow(&[], 3_000, 2), grow(&[], 5_000, 3));

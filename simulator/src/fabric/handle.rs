@@ -44,6 +44,9 @@ impl Handle {
             true => Published::Sent,
             false => Published::Repeated,
         };
+        let fabric = &mut *self.fabric();
+        let now = fabric.now();
+        fabric.watch.on_published(self.node, &batch, outcome, now);
         Event::TxsPublished { batch, outcome }
     }
 

@@ -1,6 +1,7 @@
 //! What nodes have done to each other, beside what the network promises ([`crate::watch`]).
 
 use super::Broken;
+use crate::adversary::Kind;
 use crate::executor::{Nanos, NodeId};
 use crate::simulation::Simulation;
 use crate::watch::Conduct;
@@ -19,6 +20,8 @@ const IN_VAIN: (u64, u64) = (20, 2);
 const PARTED: u64 = 2;
 /// A verdict takes so long at most.
 const VERDICT: Nanos = MINUTE;
+/// A payment that was sent when nobody was there to hear is sent again within so long: at the end everybody has peers.
+const TAKEN: Nanos = 2 * MINUTE;
 /// A node that has been up for so long has compared its pool with others', so often a minute at least, and asked somebody
 /// within the last minutes.
 const COMPARED: (Nanos, u64, Nanos) = (5 * MINUTE, 1, 3 * MINUTE);
@@ -48,6 +51,8 @@ fn fault(conduct: &Conduct, now: Nanos) -> Option<&'static str> {
         Some("parts at once from those whom it has dialled")
     } else if conduct.waiting.values().any(waits) {
         Some("has given no verdict on a message")
+    } else if conduct.untaken.values().any(|since| now.saturating_sub(*since) > TAKEN) {
+        Some("has not sent again what nobody had taken")
     } else if conduct.twice > 0 {
         Some("has given two verdicts on a message")
     } else if again > 4 * new + HEADERS_AGAIN {
@@ -113,7 +118,9 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
     let watch = &fabric.watch;
     let reachable = simulation.honest().into_iter().filter(|node| fabric.is_reachable(*node)).count();
     let (names, nodes) = (reachable >= NAMED, simulation.nodes().count() as u64);
-    let is_attacked = simulation.nodes().any(|node| simulation.kind(node).is_some());
+    // One that was given while another's wrong one was being looked at is asked for again.
+    let is_given_wrong =
+        simulation.nodes().any(|node| simulation.kind(node).is_some_and(|kind| kind != Kind::ForgeBlocks));
     let seen = simulation.seen();
     let check = |node: NodeId| {
         simulation.running(node)?;
@@ -122,9 +129,8 @@ pub fn conduct(simulation: &Simulation, is_calm: bool) -> Vec<Broken> {
             |(id, at): &&(BlockId, Nanos)| seen.had(node, *id).is_some_and(|had| conduct.since <= had && had < *at);
         let asked_again = conduct.questions.asked_for().iter().filter(had).count() as u64;
         let forgets = (asked_again > BODIES_AGAIN).then_some("asks for bodies that were on its chain");
-        // One that was given while another's wrong one was being looked at is asked for again.
         let in_flight = IN_FLIGHT * seen.long_moves(node);
-        let again = conduct.questions.asked_again > BODIES_AGAIN + in_flight && !is_attacked;
+        let again = conduct.questions.asked_again > BODIES_AGAIN + in_flight && !is_given_wrong;
         let again = again.then_some("asks for bodies that it was given");
         let what = fault(conduct, now)
             .or(forgets)

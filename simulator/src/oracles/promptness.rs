@@ -4,15 +4,22 @@
 use super::Broken;
 use crate::executor::{Nanos, NodeId};
 use crate::simulation::Simulation;
+use crate::watch::{Conduct, Watch};
 use cairn_ledger::hash::BlockId;
 use cairn_ledger::units::Height;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 const SECOND: Nanos = 1_000_000_000;
 /// What somebody honest has passed on is on a node's chain after so long, where it stood on its tip.
 const TAKEN_IN: Nanos = 4 * SECOND;
 /// Bodies that were of no use, at most, and how many of a hundred that were asked for.
 const USELESS: (usize, usize) = (20, 30);
+/// Bodies that lead to no more work than a node's chain has, at most: what is asked for while the chain moves.
+const POINTLESS: usize = 4;
+/// Of so many blocks at least that came before their parents every other one is on a chain within so many milliseconds.
+const ORPHANS: (usize, u64) = (30, 1_500);
+/// So long after a chain moved sync knows it, and what was asked for before was over.
+const FOLLOWED: Nanos = 2 * SECOND;
 
 /// The ids of a node's chain, by height.
 fn chain_of(simulation: &Simulation, node: NodeId) -> Vec<(u64, BlockId)> {
@@ -21,16 +28,17 @@ fn chain_of(simulation: &Simulation, node: NodeId) -> Vec<(u64, BlockId)> {
     (1..=tip).filter_map(|height| Some((height, reader.header_at(Height::new(height)).ok()??.id()))).collect()
 }
 
-/// By how long a node was later with the latest block than it could have been: counted from the moment at which the block
-/// was found, the node came back, or all was mended (`well_since`).
+/// By how long a node's chain came later to as much work as a block's than it could have: counted from the moment at which the
+/// block was found, the node came back, or all was mended (`well_since`).
 pub fn lateness(simulation: &Simulation, node: NodeId, well_since: Nanos) -> Option<Nanos> {
     let since = simulation.fabric().watch.of(node)?.since.max(well_since);
     let seen = simulation.seen();
-    let late = |(height, id): (u64, BlockId)| {
+    let rise = seen.rise(node, 0);
+    let late = |(_, id): (u64, BlockId)| {
         // Adversaries may keep theirs back.
         let found = seen.found(&id).filter(|found| simulation.is_honest(found.by))?;
         // Of two that compete, either will do.
-        let had = if found.at > since { seen.reached(node, height)? } else { seen.had(node, id)? };
+        let (had, _) = rise.get(rise.partition_point(|(_, work)| *work < found.work))?;
         Some(had.saturating_sub(found.at.max(since)))
     };
     chain_of(simulation, node).into_iter().filter_map(late).max()
@@ -69,24 +77,63 @@ pub fn taken_in(simulation: &Simulation, well_since: Nanos) -> Vec<Broken> {
     broken
 }
 
-/// Nodes fetch hardly any bodies that are of no use: those of chains with less work than they know of.
+/// Nodes fetch hardly any bodies that are of no use: those of chains with less work than they know of, or have.
 pub fn thrifty(simulation: &Simulation) -> Vec<Broken> {
     let fabric = simulation.fabric();
+    let leads_to = simulation.seen().leads_to();
     let wasteful = |node: NodeId| {
-        let (useless, asked) = useless(simulation, node, fabric.watch.of(node)?.questions.asked_for());
-        (useless > USELESS.0 + asked * USELESS.1 / 100)
-            .then_some(Broken::Conduct { node, what: "fetches bodies that are of no use" })
+        let conduct = fabric.watch.of(node)?;
+        let (useless, asked) = useless(simulation, node, conduct);
+        let what = if useless > USELESS.0 + asked * USELESS.1 / 100 {
+            "fetches bodies that are of no use"
+        } else if pointless(simulation, node, conduct, &leads_to) > POINTLESS {
+            "fetches bodies of chains with no more work than its own"
+        } else {
+            return None;
+        };
+        Some(Broken::Conduct { node, what })
     };
     simulation.honest().into_iter().filter_map(wasteful).collect()
 }
 
 /// How many of the bodies that a node asked for its chain never had, of those that honest miners have found; and of how many.
-fn useless(simulation: &Simulation, node: NodeId, asked_for: &[(BlockId, Nanos)]) -> (usize, usize) {
+fn useless(simulation: &Simulation, node: NodeId, conduct: &Conduct) -> (usize, usize) {
     let seen = simulation.seen();
     let chain: BTreeSet<BlockId> = chain_of(simulation, node).into_iter().map(|(_, id)| id).collect();
-    let found = asked_for.iter().filter(|(id, _)| seen.found(id).is_some());
+    let found = conduct.questions.asked_for().iter().filter(|(id, _)| seen.found(id).is_some());
     let is_useless = |(id, _): &&(BlockId, Nanos)| seen.had(node, *id).is_none() && !chain.contains(id);
     (found.clone().filter(is_useless).count(), found.count())
+}
+
+/// How many of the bodies that a node asked for lead to no more work than its chain had a while before it asked.
+fn pointless(simulation: &Simulation, node: NodeId, conduct: &Conduct, leads_to: &HashMap<BlockId, f64>) -> usize {
+    let rise = simulation.seen().rise(node, conduct.since);
+    let had = |at: Nanos| {
+        let before = rise.partition_point(|(risen, _)| *risen + FOLLOWED < at);
+        before.checked_sub(1).map_or(0.0, |last| rise[last].1)
+    };
+    let asked_for = conduct.questions.asked_for().iter();
+    asked_for.filter(|(id, at)| leads_to.get(id).is_some_and(|work| *work <= had(*at))).count()
+}
+
+/// What is missing below a block that came by gossip is asked for at once, and not when its sender tells of its tip.
+pub fn orphans(simulation: &Simulation) -> Option<Broken> {
+    let waited = waits_of_orphans(simulation, &simulation.fabric().watch);
+    let got = *waited.get(waited.len() / 2)?;
+    let what = "milliseconds until every other block is on a chain that came before its parent";
+    (waited.len() >= ORPHANS.0 && got > ORPHANS.1).then_some(Broken::Slow { what, got, most: ORPHANS.1 })
+}
+
+/// For how many milliseconds blocks that came by gossip waited for their parents, in order.
+fn waits_of_orphans(simulation: &Simulation, watch: &Watch) -> Vec<u64> {
+    let seen = simulation.seen();
+    let waited = |(&(node, id), &came): (&(NodeId, BlockId), &Nanos)| {
+        let parent = seen.had(node, seen.found(&id)?.parent)?;
+        (parent > came).then_some((seen.had(node, id)?.saturating_sub(came)) / 1_000_000)
+    };
+    let mut all: Vec<u64> = watch.came().iter().filter_map(waited).collect();
+    all.sort_unstable();
+    all
 }
 
 /// Nobody is asked again and again who gives nothing.
@@ -107,10 +154,8 @@ pub fn figures(simulation: &Simulation, well_since: Nanos) -> String {
     let late: Vec<u64> =
         honest.iter().map(|node| lateness(simulation, *node, well_since).unwrap_or(0) / 1_000_000).collect();
     let fabric = simulation.fabric();
-    let waste: Vec<(usize, usize)> = honest
-        .iter()
-        .filter_map(|node| Some(useless(simulation, *node, fabric.watch.of(*node)?.questions.asked_for())))
-        .collect();
+    let waste: Vec<(usize, usize)> =
+        honest.iter().filter_map(|node| Some(useless(simulation, *node, fabric.watch.of(*node)?))).collect();
     let parted: Vec<u64> =
         honest.iter().filter_map(|node| Some(fabric.watch.of(*node)?.parted_at_once)).filter(|n| *n > 0).collect();
     let again: Vec<u64> = honest
@@ -118,5 +163,14 @@ pub fn figures(simulation: &Simulation, well_since: Nanos) -> String {
         .filter_map(|node| Some(fabric.watch.of(*node)?.questions.asked_again))
         .filter(|n| *n > 0)
         .collect();
-    format!("late {late:?}; useless {waste:?}; parted {parted:?}; again {again:?}")
+    let leads_to = simulation.seen().leads_to();
+    let pointless: Vec<usize> = honest
+        .iter()
+        .filter_map(|node| Some(pointless(simulation, *node, fabric.watch.of(*node)?, &leads_to)))
+        .filter(|n| *n > 0)
+        .collect();
+    let orphans = waits_of_orphans(simulation, &fabric.watch);
+    let (count, half) = (orphans.len(), orphans.get(orphans.len() / 2).copied().unwrap_or(0));
+    let fetched = format!("useless {waste:?}; pointless {pointless:?}; again {again:?}");
+    format!("late {late:?}; {fetched}; parted {parted:?}; {count} orphans, half of them within {half}")
 }

@@ -2,6 +2,7 @@
 
 use super::{Dials, Questions};
 use crate::executor::{Nanos, NodeId};
+use cairn_ledger::hash::TxId;
 use std::collections::BTreeMap;
 
 /// Whoever was dialled to stay stays for so long at least: until it is known what it is good for.
@@ -24,6 +25,8 @@ pub struct Conduct {
     pub verdicts: [[u64; 2]; 2],
     /// Verdicts on messages of which there was one already, or that never came.
     pub twice: u64,
+    /// Payments that it sent when nobody was there to hear, and has not sent again; and since when.
+    pub untaken: BTreeMap<TxId, Nanos>,
     /// How often it was asked whom it knows, and how often it knew nobody.
     pub named: (u64, u64),
     /// Addresses that it told others, and at which nobody is.

@@ -4,10 +4,11 @@ use super::{meet, pay, score, start, start_at};
 use cairn_rpc::methods::NetClient;
 use cairn_tests::intruder::Intruder;
 use cairn_tests::node::{Node, OFF};
-use cairn_tests::strangers::{bystander, bytes::Manner, searcher};
+use cairn_tests::strangers::{bystander, bytes::Manner, searcher, squatter, squatter::Registered};
 use cairn_tests::wait::{LATER, SOON, until};
 use cairn_tests::{cluster::agree, network::TestNetwork};
 use libp2p::identity::Keypair;
+use libp2p::rendezvous::ErrorCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -54,6 +55,33 @@ async fn searches_without_end_are_cut_off_and_cost_little() {
     assert!(thrown_out > 0 && used < ATTACK / 2, "{used:?}");
     // The control: an honest peer searches, and stays.
     assert!(node.peer_ids().await.contains(&friend.info().await.peer_id));
+    assert_eq!(score(&node, &friend).await, Some(0));
+}
+
+/// A rendezvous point once kept what anybody registered for three days, and as much of it as one host liked: until it had no
+/// room for anybody else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rendezvous_point_is_filled_neither_from_one_host_nor_for_days() {
+    const NAMES: usize = 400;
+    let network = Arc::new(TestNetwork::new());
+    let node = start(&network, "node", None, &["--discovery.rendezvous_server=true"]).await;
+    let (address, prefix) = (node.address().await.parse().expect("an address"), network.prefix());
+    let too_long = squatter::register(&address, &prefix, squatter::LONGEST).await;
+    assert_eq!(too_long, Registered::Refused(ErrorCode::InvalidTtl));
+    let (mut kept, mut thrown_out) = (0, 0);
+    for _ in 0..NAMES {
+        match squatter::register(&address, &prefix, squatter::USUAL).await {
+            Registered::For(time) if time == squatter::USUAL => kept += 1,
+            Registered::ThrownOut => thrown_out += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    eprintln!("of {NAMES} names of one host {kept} were registered, {thrown_out} thrown out");
+    assert!(kept > 0 && thrown_out > 0, "{kept} registered, {thrown_out} thrown out");
+    // The control: from another host an honest node gets in, and stays.
+    let elsewhere = format!("--network.listen=/ip4/127.0.0.9/tcp/{}", cairn_tests::node::free_port());
+    let friend = start(&network, "friend", Some(&node), &["--discovery.rendezvous=true", &elsewhere]).await;
+    friend.is_peer_of(&node, true).await;
     assert_eq!(score(&node, &friend).await, Some(0));
 }
 

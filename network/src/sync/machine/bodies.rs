@@ -174,7 +174,7 @@ impl Machine {
         let able = self
             .sources
             .iter()
-            .filter(|(peer, source)| source.is_free(self.now) && may_have(source, **peer, node, self.now));
+            .filter(|(peer, source)| source.is_free(self.now) && self.may_have(source, **peer, node));
         let takes = able.map(|(peer, source)| (self.expect(*peer, source), *peer));
         takes.min().map(|(takes, peer)| (peer, takes))
     }
@@ -193,7 +193,7 @@ impl Machine {
         let Some(Node { body: BodyState::Asked(job), .. }) = head else { return false };
         let (Some(asked), Some(head)) = (self.bodies.get(job), head) else { return false };
         let others = self.sources.iter().filter(|(peer, source)| {
-            **peer != asked.peer && source.is_free(self.now) && may_have(source, **peer, head, self.now)
+            **peer != asked.peer && source.is_free(self.now) && self.may_have(source, **peer, head)
         });
         let soonest = others.map(|(peer, source)| self.expect(*peer, source)).min();
         // Whoever is late already may be so for as long again.
@@ -374,12 +374,12 @@ impl Machine {
 
     /// Whether anybody may have the lowest block that is not here, however busy or slow.
     pub(super) fn is_obtainable(&self) -> bool {
-        let Some(lowest) = self.tree.lowest() else { return true };
-        self.sources.iter().any(|(peer, source)| source.may_have(lowest.height(), lowest.source == *peer, None))
+        let (Some(lowest), tip) = (self.tree.lowest(), self.tip.total_work) else { return true };
+        self.sources.iter().any(|(peer, source)| source.may_have(lowest.height(), tip, lowest.source == *peer, None))
     }
-}
 
-/// Whether a peer may have a block.
-fn may_have(source: &SyncPeer, peer: PeerNumber, node: &Node, now: Instant) -> bool {
-    source.may_have(node.height(), node.source == peer, Some(now))
+    /// Whether a peer is worth asking for a block now.
+    fn may_have(&self, source: &SyncPeer, peer: PeerNumber, node: &Node) -> bool {
+        source.may_have(node.height(), self.tip.total_work, node.source == peer, Some(self.now))
+    }
 }
