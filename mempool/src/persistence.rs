@@ -6,7 +6,8 @@ use super::pool::Pool;
 use cairn_common::clock;
 use cairn_common::runtime::{self, JoinHandle};
 use cairn_host::files;
-use cairn_ledger::BlockId;
+use cairn_ledger::{BlockId, TxId};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Persistence {
     genesis_id: BlockId,
     path: Option<PathBuf>,
+    /// So much of the file is read.
+    max: u64,
     /// Ends once all of what was saved is in the pool.
     loading: Option<JoinHandle<()>>,
     /// Whether anything came or went since the pool was last saved.
@@ -29,17 +32,21 @@ impl Persistence {
     /// Begins to load what was saved, at most `max` bytes of it.
     pub(super) fn load(pool: &PoolHandle, genesis_id: BlockId, path: Option<PathBuf>, max: u64) -> Self {
         let loading = path.clone().map(|path| runtime::spawn(load(pool.clone(), genesis_id, path, max)));
-        Self { genesis_id, path, loading, changed: false, saved_at: clock::instant(), saving: None }
+        Self { genesis_id, path, max, loading, changed: false, saved_at: clock::instant(), saving: None }
     }
 
     /// Saves the pool now and then, too: a node that is killed, or whose machine loses its power, keeps what had been
     /// waiting for a while.
     pub(super) fn save_sometimes(&mut self, pool: &Pool) {
         let is_saved = self.saving.as_ref().is_none_or(JoinHandle::is_finished);
-        if !self.changed || !is_saved || clock::instant().duration_since(self.saved_at) < SAVE_EVERY {
+        if !self.changed
+            || !is_saved
+            || self.is_loading()
+            || clock::instant().duration_since(self.saved_at) < SAVE_EVERY
+        {
             return;
         }
-        if let Some(write) = self.write(pool) {
+        if let Some(write) = self.write(pool, false) {
             (self.changed, self.saved_at) = (false, clock::instant());
             self.saving = Some(runtime::spawn_blocking(move || {
                 write();
@@ -47,18 +54,21 @@ impl Persistence {
         }
     }
 
-    /// Saves the pool a last time.
+    fn is_loading(&self) -> bool {
+        self.loading.as_ref().is_some_and(|loading| !loading.is_finished())
+    }
+
+    /// Saves the pool a last time. What was saved before and is not all here yet is kept.
     pub(super) async fn save(mut self, pool: &Pool) {
         if let Some(saving) = self.saving.take() {
             // Its failure was logged.
             let _ = saving.await;
         }
-        let Some(write) = self.write(pool) else {
-            if let Some(loading) = self.loading {
-                loading.abort();
-            }
-            return;
-        };
+        let is_loading = self.is_loading();
+        if let Some(loading) = self.loading.take() {
+            loading.abort();
+        }
+        let Some(write) = self.write(pool, is_loading) else { return };
         match runtime::blocking(write).await {
             Ok(Some(count)) => tracing::info!(target: "cairn::mempool", count, "saved the pool"),
             Ok(None) => {}
@@ -66,20 +76,18 @@ impl Persistence {
         }
     }
 
-    /// Writes the pool as it is at this moment; gives how many transactions were saved. None as long as what was saved
-    /// is not all here: the file is the better copy then.
-    fn write(&self, pool: &Pool) -> Option<impl FnOnce() -> Option<usize> + Send + use<>> {
-        let path = self.path.clone()?;
-        if self.loading.as_ref().is_some_and(|loading| !loading.is_finished()) {
-            return None;
-        }
-        let genesis_id = self.genesis_id;
+    /// Writes the pool as it is at this moment, and what the file has besides where that `stays`; gives how many
+    /// transactions were saved.
+    fn write(&self, pool: &Pool, stays: bool) -> Option<impl FnOnce() -> Option<usize> + Send + use<>> {
+        let (path, genesis_id, max) = (self.path.clone()?, self.genesis_id, self.max);
         // Shared, not copied.
         let waiting: Vec<_> = pool.transactions().map(|entry| (entry.added, entry.transaction.clone())).collect();
         Some(move || {
-            let saved =
-                waiting.iter().map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() });
-            let saved: Vec<_> = saved.collect();
+            let before = stays.then(|| file::load(&path, &genesis_id, max).unwrap_or_default().saved);
+            let mut saved = before.unwrap_or_default();
+            let known: HashSet<TxId> = saved.iter().map(|one| one.transaction.id()).collect();
+            let new = waiting.iter().filter(|(_, one)| !known.contains(&one.txid()));
+            saved.extend(new.map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() }));
             match files::save(&path, &file::encode(&genesis_id, &saved)) {
                 Ok(()) => Some(saved.len()),
                 // The pool is a convenience: losing it stops nothing.
@@ -120,4 +128,47 @@ async fn load(pool: PoolHandle, genesis_id: BlockId, path: PathBuf, max: u64) {
         kept += answers.iter().filter(|answer| answer.is_ok()).count();
     }
     tracing::info!(target: "cairn::mempool", found, kept, "loaded the saved pool");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{PoolConfig, Standing};
+    use cairn_ledger::accounts::Account;
+    use cairn_ledger::testing::{checked, easy_network, key, payment, pebbles};
+    use cairn_ledger::units::{Height, Timestamp};
+    use std::collections::BTreeSet;
+    use std::future;
+
+    /// A payment that was taken while the saved pool was still being read was once lost when the node stopped then.
+    #[tokio::test]
+    async fn what_came_while_the_saved_pool_was_loading_is_saved_beside_it() {
+        let (spec, directory) = (easy_network(), tempfile::tempdir().expect("a directory"));
+        let (genesis_id, path) = (spec.genesis_id(), directory.path().join("mempool.bin"));
+        let [before, both, new] = [1, 2, 3].map(|from| payment(&spec, &key(from), 0, key(50).address(), 10, 1_000));
+        let at = Timestamp::from_millis;
+        let saved = [&before, &both].map(|one| Saved { added: at(5), transaction: one.clone() });
+        for (in_file, expected) in [
+            (file::encode(&genesis_id, &saved), BTreeSet::from([(5, before.id()), (5, both.id()), (7, new.id())])),
+            (b"nothing good".to_vec(), BTreeSet::from([(7, both.id()), (7, new.id())])),
+        ] {
+            files::save(&path, &in_file).expect("a writable directory");
+            let mut pool = Pool::new(PoolConfig::default(), Height::GENESIS);
+            let account = Some(Account { nonce: 0, balance: pebbles(1_000_000) });
+            for one in checked(&spec, vec![both.clone(), new.clone()]) {
+                pool.admit(one, &Standing { account, mined: false, price: 0 }, at(7), at(7)).expect("it is taken");
+            }
+            let loading = Some(runtime::spawn(future::pending()));
+            let (path, changed, long_ago) = (Some(path.clone()), true, clock::instant().checked_sub(2 * SAVE_EVERY));
+            let saved_at = long_ago.expect("a time");
+            let mut persistence =
+                Persistence { genesis_id, path, max: 1 << 20, loading, changed, saved_at, saving: None };
+            persistence.save_sometimes(&pool);
+            assert!(persistence.saving.is_none(), "the file is the better copy meanwhile");
+            persistence.save(&pool).await;
+            let loaded = file::load(&directory.path().join("mempool.bin"), &genesis_id, 1 << 20).expect("a saved pool");
+            let got = loaded.saved.iter().map(|one| (one.added.millis(), one.transaction.id()));
+            assert_eq!(got.collect::<BTreeSet<_>>(), expected);
+        }
+    }
 }

@@ -57,7 +57,9 @@ pub async fn register(point: &Multiaddr, prefix: &str, time: Duration) -> Regist
                 return Registered::For(Duration::from_secs(ttl));
             }
             SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(client::Event::RegisterFailed { error, .. })) => {
-                return Registered::Refused(error);
+                // To the library an answer that does not come is one that says so.
+                let is_parted = error == ErrorCode::Unavailable && !swarm.is_connected(&peer);
+                return if is_parted { Registered::ThrownOut } else { Registered::Refused(error) };
             }
             SwarmEvent::Behaviour(BehaviourEvent::Status(Event::Message {
                 message: Message::Request { request, channel, .. },
