@@ -11,6 +11,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long it waits for what a point says.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long after an unanswered question the connection may stand.
+const PARTING: Duration = Duration::from_secs(5);
 
 #[derive(NetworkBehaviour)]
 struct Behaviour {
@@ -45,21 +47,26 @@ pub async fn register(point: &Multiaddr, prefix: &str, time: Duration) -> Regist
         return Registered::ThrownOut;
     }
     let namespace = Namespace::new(prefix.to_owned()).expect("a prefix is short");
-    let deadline = Instant::now() + PATIENCE;
+    let (mut deadline, mut refused) = (Instant::now() + PATIENCE, None);
     while let Ok(event) = timeout_at(deadline, swarm.select_next_some()).await {
         match event {
             SwarmEvent::ConnectionEstablished { .. } => {
                 let client = &mut swarm.behaviour_mut().rendezvous;
                 client.register(namespace.clone(), peer, Some(time.as_secs())).expect("it has an address");
             }
-            SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => break,
+            SwarmEvent::ConnectionClosed { .. } | SwarmEvent::OutgoingConnectionError { .. } => {
+                return Registered::ThrownOut;
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(client::Event::Registered { ttl, .. })) => {
                 return Registered::For(Duration::from_secs(ttl));
             }
             SwarmEvent::Behaviour(BehaviourEvent::Rendezvous(client::Event::RegisterFailed { error, .. })) => {
-                // To the library an answer that does not come is one that says so.
-                let is_parted = error == ErrorCode::Unavailable && !swarm.is_connected(&peer);
-                return if is_parted { Registered::ThrownOut } else { Registered::Refused(error) };
+                refused = Some(error);
+                // What is closed unanswered is `Unavailable` to the library, too: then the connection goes next.
+                if error != ErrorCode::Unavailable {
+                    break;
+                }
+                deadline = Instant::now() + PARTING;
             }
             SwarmEvent::Behaviour(BehaviourEvent::Status(Event::Message {
                 message: Message::Request { request, channel, .. },
@@ -71,7 +78,7 @@ pub async fn register(point: &Multiaddr, prefix: &str, time: Duration) -> Regist
             _ => {}
         }
     }
-    Registered::ThrownOut
+    refused.map_or(Registered::ThrownOut, Registered::Refused)
 }
 
 /// The longest time that the library's points keep a registration, unless they are told otherwise.

@@ -80,7 +80,7 @@ async fn a_rendezvous_point_is_filled_neither_from_one_host_nor_for_days() {
     assert!(kept > 0 && thrown_out > 0, "{kept} registered, {thrown_out} thrown out");
     // The control: from another host an honest node gets in, and stays.
     let elsewhere = format!("--network.listen=/ip4/127.0.0.9/tcp/{}", cairn_tests::node::free_port());
-    let friend = start(&network, "friend", Some(&node), &["--discovery.rendezvous=true", &elsewhere]).await;
+    let friend = start(&network, "friend", Some(&node), &[&elsewhere]).await;
     friend.is_peer_of(&node, true).await;
     assert_eq!(score(&node, &friend).await, Some(0));
 }
