@@ -1,6 +1,6 @@
 //! The pool across a restart: loaded at the start, saved now and then and at the end.
 
-use super::file::{self, Loaded, Lost, Saved};
+use super::file::{self, FileError, Loaded, Lost, Saved};
 use super::handle::{GATHERING, PoolHandle};
 use super::pool::Pool;
 use cairn_common::clock;
@@ -83,8 +83,17 @@ impl Persistence {
         // Shared, not copied.
         let waiting: Vec<_> = pool.transactions().map(|entry| (entry.added, entry.transaction.clone())).collect();
         Some(move || {
-            let before = stays.then(|| file::load(&path, &genesis_id, max).unwrap_or_default().saved);
-            let mut saved = before.unwrap_or_default();
+            let mut saved = match stays.then(|| file::load(&path, &genesis_id, max)) {
+                Some(Ok(before)) => before.saved,
+                Some(Err(FileError::Io(error))) => {
+                    tracing::warn!(
+                        target: "cairn::mempool", path = %path.display(), %error,
+                        "cannot read the saved pool, so it stays as it is; what came since is not saved"
+                    );
+                    return None;
+                }
+                Some(Err(FileError::NotAPool | FileError::OtherNetwork { .. })) | None => Vec::new(),
+            };
             let known: HashSet<TxId> = saved.iter().map(|one| one.transaction.id()).collect();
             let new = waiting.iter().filter(|(_, one)| !known.contains(&one.txid()));
             saved.extend(new.map(|(added, one)| Saved { added: *added, transaction: one.transaction().clone() }));
@@ -139,6 +148,14 @@ mod tests {
     use cairn_ledger::units::{Height, Timestamp};
     use std::collections::BTreeSet;
     use std::future;
+    use std::path::Path;
+
+    /// A pool that changed long ago, and whose file is still being read.
+    fn still_loading(genesis_id: BlockId, path: &Path) -> Persistence {
+        let (path, loading) = (Some(path.to_owned()), Some(runtime::spawn(future::pending())));
+        let saved_at = clock::instant().checked_sub(2 * SAVE_EVERY).expect("a time");
+        Persistence { genesis_id, path, max: 1 << 20, loading, changed: true, saved_at, saving: None }
+    }
 
     /// A payment that was taken while the saved pool was still being read was once lost when the node stopped then.
     #[tokio::test]
@@ -158,17 +175,25 @@ mod tests {
             for one in checked(&spec, vec![both.clone(), new.clone()]) {
                 pool.admit(one, &Standing { account, mined: false, price: 0 }, at(7), at(7)).expect("it is taken");
             }
-            let loading = Some(runtime::spawn(future::pending()));
-            let (path, changed, long_ago) = (Some(path.clone()), true, clock::instant().checked_sub(2 * SAVE_EVERY));
-            let saved_at = long_ago.expect("a time");
-            let mut persistence =
-                Persistence { genesis_id, path, max: 1 << 20, loading, changed, saved_at, saving: None };
+            let mut persistence = still_loading(genesis_id, &path);
             persistence.save_sometimes(&pool);
             assert!(persistence.saving.is_none(), "the file is the better copy meanwhile");
             persistence.save(&pool).await;
-            let loaded = file::load(&directory.path().join("mempool.bin"), &genesis_id, 1 << 20).expect("a saved pool");
+            let loaded = file::load(&path, &genesis_id, 1 << 20).expect("a saved pool");
             let got = loaded.saved.iter().map(|one| (one.added.millis(), one.transaction.id()));
             assert_eq!(got.collect::<BTreeSet<_>>(), expected);
         }
+    }
+
+    /// A node that stopped before it had read its saved pool, and could not read it then, once wrote an empty one over it.
+    #[tokio::test]
+    async fn a_saved_pool_that_cannot_be_read_while_loading_is_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("mempool.bin");
+        // It cannot be opened, but it can be replaced.
+        std::os::unix::fs::symlink(&path, &path).expect("a writable directory");
+        let pool = Pool::new(PoolConfig::default(), Height::GENESIS);
+        still_loading(easy_network().genesis_id(), &path).save(&pool).await;
+        assert!(path.is_symlink());
     }
 }

@@ -11,8 +11,9 @@ use crate::addrman::book::{AddressBook, Table};
 use crate::addrman::ip_groups::{self, Prefix};
 use crate::event::{Context, Dial, DialCondition, DialFailure, SwarmAction};
 use crate::ids::{ConnectionNumber, DialNumber, PeerId};
+use crate::outbound::{backoff::Backoff, persistent::PersistentPeers};
 use crate::peers::table::{Peer, PeerTable};
-use crate::{addrman::node_address::NodeAddress, outbound::persistent::PersistentPeers, peers::access::Access};
+use crate::{addrman::node_address::NodeAddress, peers::access::Access};
 use cairn_ledger::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -33,6 +34,8 @@ const PASSING: Duration = Duration::from_secs(20);
 const MOST_PASSING: usize = 8;
 /// How often a slot may be taken from a peer that has long been useless.
 const ROTATE_EVERY: Duration = Duration::from_secs(600);
+/// The longest pause before an address is dialled again while this node has no peer at all.
+const ALONE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Providers dialled, or connected, because sync looked for them; a place is free again when its time is over.
 const PROVIDERS: usize = 3;
@@ -94,6 +97,9 @@ pub(crate) struct Slots {
     feelers: BTreeSet<PeerId>,
     /// Those whom sync had looked for, and until when they may stay.
     providers: BTreeMap<PeerId, (DialNumber, Instant)>,
+    /// Dialled in vain while this node has no peer at all. Its own line may be down, so the book does not hear of it, which
+    /// gives addresses up and waits for up to an hour.
+    while_alone: BTreeMap<NodeAddress, Backoff>,
     /// From before the restart; dialled first.
     anchors: Vec<NodeAddress>,
     next_feeler: Instant,
@@ -110,6 +116,7 @@ impl Slots {
             chosen: BTreeSet::new(),
             feelers: BTreeSet::new(),
             providers: BTreeMap::new(),
+            while_alone: BTreeMap::new(),
             anchors,
             next_feeler: now,
             next_rotation: now + ROTATE_EVERY,
@@ -137,13 +144,18 @@ impl Slots {
         self.dials.values().filter(|dial| dial.purpose == DialPurpose::Slot)
     }
 
-    fn is_dialling(&self, peer: &PeerId) -> bool {
-        self.dials.values().any(|dial| dial.address.peer() == *peer)
+    /// Whether an address is not being dialled, and was not in vain a moment ago.
+    fn is_due(&self, address: &NodeAddress, now: Instant) -> bool {
+        !self.dials.values().any(|dial| dial.address.peer() == address.peer())
+            && self.while_alone.get(address).is_none_or(|backoff| backoff.is_due(now))
     }
 
     /// Fills slots, tries hearsay out, and parts from those who are of no use.
     pub(crate) fn tick(&mut self, around: &Surroundings<'_>, book: &mut AddressBook, cx: &mut Context) {
         self.part(around, cx);
+        if around.peers.len() > 0 {
+            self.while_alone.clear();
+        }
         while self.is_free() && self.dials.len() < DIALS {
             let Some(address) = self.candidate(around, book) else { break };
             self.dial(address, DialPurpose::Slot, book, cx);
@@ -156,7 +168,7 @@ impl Slots {
             // Hearsay of strangers, and of peers who say where they can be dialled.
             let confirmed = book.confirmed(around.clock);
             let wanted = |address: &NodeAddress| {
-                around.may_dial(address) && !self.is_dialling(&address.peer()) && !confirmed.contains(address)
+                around.may_dial(address) && self.is_due(address, around.now) && !confirmed.contains(address)
             };
             if let Some(address) = book.draw(Table::New, around.clock, wanted) {
                 self.dial(address, DialPurpose::Feeler, book, cx);
@@ -171,7 +183,7 @@ impl Slots {
         let wanted = |address: &NodeAddress| {
             let peer = address.peer();
             around.peers.number(&peer).is_none()
-                && !self.is_dialling(&peer)
+                && self.is_due(address, around.now)
                 && !around.persistent.is_named(&peer)
                 && is_elsewhere(address, &taken)
                 && around.may_dial(address)
@@ -268,13 +280,17 @@ impl Slots {
         failure: &DialFailure,
         peers: &PeerTable,
         book: &mut AddressBook,
-        clock: Timestamp,
+        cx: &Context,
     ) {
         self.providers.retain(|_, (dialled, _)| *dialled != dial);
         let Some(Attempt { address, .. }) = self.dials.remove(&dial) else { return };
-        // With no peer at all it may be our own line: nobody is given up for that.
-        if *failure != DialFailure::NotDialled && peers.len() > 0 {
-            book.failed(&address, clock);
+        if *failure == DialFailure::NotDialled {
+            return;
+        }
+        if peers.len() > 0 {
+            book.failed(&address, cx.clock);
+        } else {
+            self.while_alone.entry(address).or_default().tried(cx.now, ALONE_PAUSE);
         }
     }
 
@@ -379,6 +395,7 @@ mod tests {
     use super::*;
     use crate::addrman::book::{AddressBook, Source};
     use crate::addrman::node_address::tests::at;
+    use crate::testing::{context, on_swarm};
 
     /// Draws as many outbound peers as there are slots, spread over groups or not.
     fn fill(book: &mut AddressBook, spread: bool) -> Vec<Prefix> {
@@ -416,8 +433,6 @@ mod tests {
 
     #[test]
     fn slots_are_filled_one_a_group_and_what_was_given_up_is_free_again() {
-        use crate::event::SwarmAction;
-        use crate::testing::{context, on_swarm};
         let mut cx = context();
         let mut book = AddressBook::new([3; 16], false);
         for n in 0..30 {
@@ -437,10 +452,38 @@ mod tests {
         assert_eq!((for_slots.len(), feelers.len()), (3, 1), "three groups, and hearsay tried out");
         assert!(slots.is_free());
         let number = for_slots[0].number.expect("it is counted");
-        slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book, cx.clock);
+        slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book, &cx);
         slots.tick(&around, &mut book, &mut cx);
         let again = on_swarm(&mut cx);
         assert!(again.iter().any(|action| matches!(action, SwarmAction::Dial(dial) if dial.condition == DialCondition::DisconnectedAndNotDialling)));
+    }
+
+    /// A node that had nobody once dialled every address it knew at every tick.
+    #[test]
+    fn a_node_without_peers_dials_nobody_more_than_once_a_minute_for_long() {
+        let (mut cx, mut book) = (context(), AddressBook::new([3; 16], false));
+        let address = at(1, [50, 1, 1, 1]);
+        book.add(address, Source::Own, cx.clock);
+        let (peers, persistent, access) = (PeerTable::default(), PersistentPeers::default(), Access::default());
+        let mut slots = Slots::new(16, Vec::new(), cx.now);
+        let mut seconds = Vec::new();
+        for second in (0..600).step_by(10) {
+            let around = Surroundings::new(PeerId::random(), &peers, &persistent, &access, &cx);
+            slots.tick(&around, &mut book, &mut cx);
+            for action in on_swarm(&mut cx) {
+                let SwarmAction::Dial(Dial { number: Some(number), .. }) = action else { continue };
+                seconds.push(second);
+                slots.on_unreached(number, &DialFailure::Unreachable, &peers, &mut book, &cx);
+            }
+            (cx.now, cx.clock) = (cx.now + Duration::from_secs(10), cx.clock.saturating_add(10_000));
+        }
+        assert_eq!(seconds, [0, 10, 20, 30, 40, 60, 100, 160, 220, 280, 340, 400, 460, 520, 580]);
+        assert_eq!(book.count(), (1, 0), "the line may be its own: nobody is given up");
+        let mut peers = PeerTable::default();
+        peers.connected(PeerId::random(), at(2, [51, 1, 1, 1]).multiaddr(), true, cx.now);
+        let around = Surroundings::new(PeerId::random(), &peers, &persistent, &access, &cx);
+        slots.tick(&around, &mut book, &mut cx);
+        assert!(on_swarm(&mut cx).iter().any(|action| matches!(action, SwarmAction::Dial(_))), "no longer alone");
     }
 
     #[test]

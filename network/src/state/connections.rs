@@ -93,7 +93,7 @@ impl NetworkState {
             self.persistent.answered_by(&peer, *got, address);
         }
         if let Some(dial) = dial {
-            self.slots.on_unreached(dial, failure, &self.peers, &mut self.book, cx.clock);
+            self.slots.on_unreached(dial, failure, &self.peers, &mut self.book, cx);
         }
     }
 
