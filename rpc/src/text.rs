@@ -2,7 +2,8 @@
 
 use cairn_ledger::units::Amount;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};
+use serde_json::value::RawValue;
 use std::{any::type_name, borrow::Cow, fmt::Display, str::FromStr};
 
 /// A value written as the text it shows, and read from no other: an id, a target, a number too large for JSON.
@@ -18,13 +19,13 @@ impl<T: Display> Serialize for Text<T> {
 impl<'de, T: FromStr<Err: Display> + Display> Deserialize<'de> for Text<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let value: T = text.parse().map_err(Error::custom)?;
+        let value: T = text.parse().map_err(D::Error::custom)?;
         // Rust reads numbers from `+7` and `007`, too.
         let expected = value.to_string();
         if text == expected {
             Ok(Self(value))
         } else {
-            Err(Error::custom(format!("got {text:?}, expected {expected:?}")))
+            Err(D::Error::custom(format!("got {text:?}, expected {expected:?}")))
         }
     }
 }
@@ -69,7 +70,7 @@ impl Serialize for Pebbles {
 impl<'de> Deserialize<'de> for Pebbles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Text(pebbles) = Text::<u64>::deserialize(deserializer)?;
-        Amount::from_pebbles(pebbles).map(Self).map_err(Error::custom)
+        Amount::from_pebbles(pebbles).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -78,12 +79,22 @@ impl<'de> Deserialize<'de> for Pebbles {
 #[schemars(description = "Bytes, lower-case hex", extend("pattern" = "^([0-9a-f]{2})*$"))]
 pub struct HexBytes(#[schemars(with = "String")] pub Vec<u8>);
 
+/// The lower-case digit of a number below 16.
+const fn hex_digit(number: u8) -> u8 {
+    number + if number < 10 { b'0' } else { b'a' - 10 }
+}
+
+/// As a value that is JSON already, since a block has two million digits: `hex` writes them one after the other, which compilers
+/// do sixteen at once with arithmetic, and a string would be looked through for what has to be escaped. Both took longer than
+/// all the rest of an answer.
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // `hex::encode` goes character by character: for a block that took longer than all the rest.
-        let mut digits = vec![0; self.0.len() * 2];
-        hex::encode_to_slice(&self.0, &mut digits).map_err(serde::ser::Error::custom)?;
-        serializer.serialize_str(std::str::from_utf8(&digits).map_err(serde::ser::Error::custom)?)
+        let mut text = Vec::with_capacity(self.0.len() * 2 + 2);
+        text.push(b'"');
+        text.extend(self.0.iter().flat_map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]));
+        text.push(b'"');
+        let text = String::from_utf8(text).map_err(S::Error::custom)?;
+        RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
     }
 }
 
@@ -102,6 +113,19 @@ impl<'de> Deserialize<'de> for HexBytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_lower_case_hex() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let json = serde_json::to_string(&HexBytes(bytes.clone())).expect("json");
+        assert_eq!(json, format!("\"{digits}\""));
+        assert_eq!(serde_json::from_str::<HexBytes>(&json).expect("hex"), HexBytes(bytes.clone()));
+        assert_eq!(
+            serde_json::to_value([HexBytes(bytes), HexBytes(Vec::new())]).expect("json"),
+            serde_json::json!([digits, ""])
+        );
+    }
 
     #[test]
     fn a_number_has_one_text() {
