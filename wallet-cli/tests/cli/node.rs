@@ -116,7 +116,10 @@ pub fn reply(stream: &TcpStream, answer: &dyn Fn(&Value) -> Reply) -> std::io::R
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line)?;
+        if reader.read_line(&mut line)? == 0 {
+            // The client was killed before it had asked anything.
+            return Ok(());
+        }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().expect("a length");
         }
