@@ -47,6 +47,14 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Mines until something is so: when a payment is with a node is the faucet's affair.
+pub fn mine_until(what: &str, scene: &Scene, is_so: impl Fn() -> bool) {
+    until(what, || {
+        scene.net.mine();
+        is_so().then_some(())
+    });
+}
+
 /// The options of a faucet that gives to many, behind a proxy on this machine.
 pub const MANY: &str = "--per-day 40 --per-prefix 40 --proxy 127.0.0.1";
 
