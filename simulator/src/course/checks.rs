@@ -140,10 +140,11 @@ impl Course {
         self.scenario.adversary.iter().any(|plan| !plan.twin)
     }
 
-    /// Whoever has no peer says so.
+    /// Whoever has no peer says so, unless it is stopped.
     fn look_at_the_lonely(&mut self) {
         let nodes: Vec<NodeId> = self.simulation.honest();
-        let lonely = |node: &NodeId| self.simulation.fabric().peers_of(*node) == 0;
+        let is_stopped = |node: &NodeId| self.looks.awake.get(node) == Some(&None);
+        let lonely = |node: &NodeId| !is_stopped(node) && self.simulation.fabric().peers_of(*node) == 0;
         let lonely: BTreeSet<NodeId> = nodes.into_iter().filter(lonely).collect();
         for node in lonely.intersection(&self.looks.lonely.clone()) {
             let phase = self.simulation.within(*node, |running| running.sync.status().phase);
