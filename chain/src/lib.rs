@@ -59,7 +59,7 @@
 //! | repairing a corrupt database | `heal/`, [`replay::salvage`] |
 //! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
-//! | txindex, address index | `index.rs`, `store/chain_store.rs` |
+//! | txindex, address index | `index.rs`, `store/chain_store.rs`, `store/address_index.rs` |
 
 #![forbid(unsafe_code)]
 

@@ -137,7 +137,7 @@
 //! | what | where |
 //! |---|---|
 //! | addrman, tried and new addresses, anchors, feelers | `addrman/`, `outbound/slots.rs` |
-//! | ban list, discouraging, misbehaviour and its penalties | `peers/bans.rs`, `peers/table.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
+//! | ban list, discouraging, misbehaviour and its penalties | `peers/bans.rs`, `peers/score.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
 //! | compact blocks (BIP152) | `wire/compact.rs`, `gossip/judge.rs` |
 //! | eclipse attacks, network groups | `addrman/ip_groups.rs`, `outbound/slots.rs` |
 //! | headers-first sync, block locator, presync, stalling peers | [`sync`]: `machine/headers.rs`, `presync.rs`, `machine/bodies.rs` |

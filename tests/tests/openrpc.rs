@@ -61,7 +61,7 @@ async fn the_document_is_openrpc_and_the_reference_says_the_same() {
 fn reference(document: &Value) -> String {
     let mut text = String::from(
         "# JSON-RPC reference\n\nGenerated from the traits in [`rpc/src/methods.rs`](../rpc/src/methods.rs) and the types in \
-         [`rpc/src/types.rs`](../rpc/src/types.rs); a node answers the same, for programs, to `rpc.discover`. Conventions are in \
+         [`rpc/src/types`](../rpc/src/types); a node answers the same, for programs, to `rpc.discover`. Conventions are in \
          [`rpc/src/lib.rs`](../rpc/src/lib.rs), error codes in [`rpc/src/error.rs`](../rpc/src/error.rs), tokens and limits in \
          [operating](operating.md#letting-others-in).\n",
     );

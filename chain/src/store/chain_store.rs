@@ -3,14 +3,12 @@
 use super::codec::{KeyCodec, Table};
 use super::pruning::LowestBody;
 use super::schema::{
-    BlockKey, BodyByBlock, FORMAT, HeaderById, HeaderRecord, IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord,
-    TouchByAccount, TouchKey, TxLocation, UnderWay, UndoByBlock, UndoLeaves,
+    BlockKey, BodyByBlock, HeaderById, HeaderRecord, IdByHeight, LocationByTxid, Meta, MetaKey, MetaRecord, TxLocation,
+    UnderWay, UndoByBlock, UndoLeaves,
 };
-use super::{Batch, Db, DbOptions, DbUsage, Durability, MemoryDisk, StoreError};
-use crate::heal::heal_meta;
+use super::{Batch, Db, DbUsage, StoreError};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition};
-use cairn_ledger::{Block, BlockId, Body, ChainContext, ChainSpec, CheckedBlock, Height, LinkedHeader, TxId};
-use std::path::Path;
+use cairn_ledger::{Block, BlockId, Body, ChainContext, CheckedBlock, Height, LinkedHeader, TxId};
 
 /// The place of a block's reward: after all its transactions.
 pub const REWARD: u32 = u32::MAX;
@@ -18,7 +16,7 @@ pub const REWARD: u32 = u32::MAX;
 /// The chain on disk. Reading needs no lock; writing is the chain's single writer's alone.
 pub struct ChainStore {
     pub(super) db: Db,
-    genesis: LinkedHeader,
+    pub(super) genesis: LinkedHeader,
     pub(super) lowest: LowestBody,
 }
 
@@ -32,83 +30,6 @@ pub struct StoredBlock {
 }
 
 impl ChainStore {
-    /// Opens the chain of `spec` in `path`, creating it at block 0 when there is none.
-    ///
-    /// # Errors
-    /// Another network's database, another format, or a failing disk.
-    pub fn open(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
-        Self::refuse_older(path, spec, options)?;
-        let lowest = LowestBody::default();
-        Self::open_or_create(Db::open(path, options, &lowest)?, spec, lowest, options)
-    }
-
-    /// The same on a disk that is only in memory.
-    ///
-    /// # Errors
-    /// Another network's database, or another format.
-    pub fn open_in_memory(disk: MemoryDisk, spec: &ChainSpec) -> Result<Self, StoreError> {
-        Self::open_or_create(Db::open_in_memory(disk), spec, LowestBody::default(), DbOptions::default())
-    }
-
-    fn open_or_create(db: Db, spec: &ChainSpec, lowest: LowestBody, options: DbOptions) -> Result<Self, StoreError> {
-        let store = Self { db, genesis: LinkedHeader::genesis(spec), lowest };
-        let is_identified = match store.is_identified(spec) {
-            Err(damage) if damage.damaged_table().is_some() => {
-                tracing::warn!(target: "cairn::chain", %damage, "the database does not say any more what it is: going by its chain");
-                heal_meta(&store, spec, options)?;
-                true
-            }
-            is_identified => is_identified?,
-        };
-        if !is_identified {
-            store.create(spec)?;
-        }
-        store.load_lowest()?;
-        Ok(store)
-    }
-
-    fn read_only(db: Db, spec: &ChainSpec) -> Self {
-        Self { db, genesis: LinkedHeader::genesis(spec), lowest: LowestBody::default() }
-    }
-
-    /// Opens the chain of `spec` in `path` for reading alone: nothing in it is changed.
-    ///
-    /// # Errors
-    /// No database, another network's, another format, or a failing disk.
-    pub fn open_read_only(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
-        Self::refuse_older(path, spec, options)?;
-        let store = Self::read_only(Db::open_read_only(path, options)?, spec);
-        if !store.is_identified(spec)? {
-            return Err(StoreError::missing::<Meta>("identity"));
-        }
-        if store.restoring()?.is_some() {
-            return Err(StoreError::Restoring);
-        }
-        store.load_lowest()?;
-        Ok(store)
-    }
-
-    /// The same for a database that may be damaged: one that does not say what it is, is taken to be the right one.
-    ///
-    /// # Errors
-    /// No database, another network's, another format, or one that RocksDB cannot open.
-    pub fn open_damaged(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<Self, StoreError> {
-        let store = Self::read_only(Db::open_damaged(path, options)?, spec);
-        match store.is_identified(spec).and_then(|_| store.load_lowest()) {
-            Err(error) if !error.is_storage_failure() => Err(error),
-            Ok(()) | Err(_) => Ok(store),
-        }
-    }
-
-    /// Refuses a database of another format that lacks tables before it gets them: what made it would not open it
-    /// again.
-    fn refuse_older(path: &Path, spec: &ChainSpec, options: DbOptions) -> Result<(), StoreError> {
-        if Db::lacks_tables(path) {
-            Self::read_only(Db::open_damaged(path, options)?, spec).is_identified(spec)?;
-        }
-        Ok(())
-    }
-
     /// The chain as it is now, whatever is written from now on.
     pub fn frozen(&self) -> Self {
         Self { db: self.db.frozen(), genesis: self.genesis.clone(), lowest: self.lowest.clone() }
@@ -117,35 +38,6 @@ impl ChainStore {
     /// The same chain, of which single records are found if they are in memory, and reading others fails.
     pub fn resident(&self) -> Self {
         Self { db: self.db.resident(), genesis: self.genesis.clone(), lowest: self.lowest.clone() }
-    }
-
-    /// Whether the database says what it is; it has to be this network's, in this program's format.
-    fn is_identified(&self, spec: &ChainSpec) -> Result<bool, StoreError> {
-        match self.db.get::<Meta>(&MetaKey::Identity)? {
-            None => Ok(false),
-            Some(MetaRecord::Identity { format, .. }) if format != FORMAT => {
-                Err(StoreError::Format { got: format, expected: FORMAT })
-            }
-            Some(MetaRecord::Identity { genesis_id, .. }) if genesis_id != spec.genesis_id() => {
-                Err(StoreError::OtherNetwork { got: genesis_id, expected: spec.genesis_id() })
-            }
-            Some(_) => Ok(true),
-        }
-    }
-
-    /// Writes block 0 and its accounts.
-    fn create(&self, spec: &ChainSpec) -> Result<(), StoreError> {
-        let mut batch = self.batch(0);
-        let genesis_id = spec.genesis_id();
-        batch.put::<Meta>(&MetaKey::Identity, &MetaRecord::Identity { format: FORMAT, genesis_id });
-        self.put_header(&mut batch, &self.genesis);
-        batch.put::<BodyByBlock>(&BlockKey::from(&self.genesis), &Body::default());
-        batch.put::<IdByHeight>(&Height::GENESIS, &genesis_id);
-        for (leaf, index) in spec.genesis_leaves().iter().zip(0..) {
-            self.put_leaf(&mut batch, index, leaf);
-        }
-        batch.put::<Meta>(&MetaKey::Tip, &MetaRecord::Tip(genesis_id));
-        batch.write(Durability::Synced)
     }
 
     /// What the database takes.
@@ -372,38 +264,6 @@ impl ChainStore {
         self.expect_header(&self.id_at(height)?.ok_or_else(|| StoreError::missing::<IdByHeight>(key()))?)
     }
 
-    /// The height up to which the index of addresses is built; `None` while it is off.
-    ///
-    /// # Errors
-    /// A failing or corrupt database.
-    pub fn indexed(&self) -> Result<Option<Height>, StoreError> {
-        Ok(match self.db.get::<Meta>(&MetaKey::AddressIndex)? {
-            Some(MetaRecord::AddressIndex(height)) => Some(height),
-            _ => None,
-        })
-    }
-
-    /// Whether this touch is in the index.
-    ///
-    /// # Errors
-    /// A failing database.
-    pub fn has_touch(&self, key: &TouchKey) -> Result<bool, StoreError> {
-        self.db.contains::<TouchByAccount>(key)
-    }
-
-    /// The touches of `from`'s account before it by blocks that were not pruned, the last first.
-    pub fn touches_before(&self, from: &TouchKey) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
-        let touches = self.db.below::<TouchByAccount>(from).map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
-        let is_of = |touch: &TouchKey| touch.account == from.account && self.is_whole(touch.height);
-        touches.take_while(move |touch| touch.as_ref().map_or(true, is_of))
-    }
-
-    /// All touches by blocks that were not pruned, account by account.
-    pub fn touches(&self) -> impl Iterator<Item = Result<TouchKey, StoreError>> {
-        let touches = self.db.entries::<TouchByAccount>().map(|entry| entry.and_then(|(key, ())| touch_key(&key)));
-        touches.filter(|touch| touch.as_ref().map_or(true, |touch| self.is_whole(touch.height)))
-    }
-
     /// How many records there are of those that only connected blocks have, pruned ones not counted.
     ///
     /// # Errors
@@ -494,26 +354,4 @@ pub struct ConnectedRecords {
     pub locations: u64,
     /// What undoes a block.
     pub undos: u64,
-}
-
-/// Notes how far the index of addresses is built.
-pub(crate) fn put_indexed(batch: &mut Batch<'_>, height: Height) {
-    batch.put::<Meta>(&MetaKey::AddressIndex, &MetaRecord::AddressIndex(height));
-}
-
-/// Removes the index of addresses as a whole, and what says that it is on.
-pub(crate) fn drop_index(batch: &mut Batch<'_>) {
-    batch.clear::<TouchByAccount>();
-    batch.delete::<Meta>(&MetaKey::AddressIndex);
-}
-
-pub(super) fn touch_key(key: &[u8]) -> Result<TouchKey, StoreError> {
-    let corrupt = || StoreError::corrupt::<TouchByAccount>(hex::encode(key));
-    let (account, rest) = key.split_first_chunk().ok_or_else(corrupt)?;
-    let (height, place) = rest.split_first_chunk().ok_or_else(corrupt)?;
-    Ok(TouchKey {
-        account: u64::from_be_bytes(*account),
-        height: Height::new(u64::from_be_bytes(*height)),
-        place: u32::from_be_bytes(place.try_into().map_err(|_| corrupt())?),
-    })
 }

@@ -23,10 +23,9 @@
 //! [`schema`] is the whole database on one screen; [`codec`](self) says how keys and values become bytes;
 //! `db` is what all of it goes through, over `rocks`, the only file that names rocksdb, or over `memory`;
 //! [`Batch`] is the only way to write; [`ChainStore`] answers
-//! questions about the chain, and about where accounts were touched; `pruning` is how old blocks go, and
-//! `stretches` which of them stay; `backup` copies a
-//! database in use; `snapshots` is what is stored of snapshots, and of a restore from one; `anew` writes a
-//! damaged table anew.
+//! questions about the chain, `open` is how it begins, and `address_index` tells where accounts were touched;
+//! `pruning` is how old blocks go, and `stretches` which of them stay; `backup` copies a database in use;
+//! `snapshots` is what is stored of snapshots, and of a restore from one; `anew` writes a damaged table anew.
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
@@ -44,6 +43,7 @@
 //!    ([`StoreError`]).
 
 mod accounts;
+mod address_index;
 mod anew;
 mod backup;
 mod chain_store;
@@ -54,15 +54,17 @@ mod error;
 mod fuzz;
 mod ingest;
 mod memory;
+mod open;
 mod pruning;
 pub(crate) mod rocks;
 pub mod schema;
 mod snapshots;
 mod stretches;
 
+pub(crate) use address_index::{drop_index, put_indexed};
 pub use backup::{Backup, BackupError};
 pub use chain_store::{ChainStore, ConnectedRecords, REWARD, StoredBlock};
-pub(crate) use chain_store::{completed_node, drop_index, put_connected, put_disconnected, put_indexed, put_under_way};
+pub(crate) use chain_store::{completed_node, put_connected, put_disconnected, put_under_way};
 pub(crate) use codec::Table;
 pub use db::{BLOCK_BYTES, Batch, CHECKED_BYTES, Db, DbOptions, DbUsage, Durability, SNAPSHOT_EVERY, TableUsage};
 pub use error::StoreError;

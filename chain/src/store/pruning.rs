@@ -5,7 +5,7 @@
 //! Bodies and undo records lie in order of height, so they go as files, and nothing is written anew. What the indexes say of
 //! pruned blocks counts as gone from then on, and leaves the disk when its table is compacted next.
 
-use super::chain_store::touch_key;
+use super::address_index::touch_key;
 use super::codec::{Table, decode_value};
 use super::schema::{
     BlockKey, BodyByBlock, LocationByTxid, Meta, MetaKey, MetaRecord, TouchByAccount, TxLocation, UndoByBlock,

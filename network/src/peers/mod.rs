@@ -6,6 +6,7 @@ pub(crate) mod connection_rules;
 pub(crate) mod eviction;
 pub(crate) mod other_rules;
 pub(crate) mod prefix_limiter;
+pub(crate) mod score;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod traffic;

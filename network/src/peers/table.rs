@@ -1,10 +1,11 @@
 //! The peer table: who is connected, what they said, and how they stand.
 //!
-//! The penalties of all misbehaviour stand in [`penalty`] and nowhere else.
+//! What misbehaviour costs stands in [`score`](super::score).
 
 use crate::event::Topic;
 use crate::ids::{Multiaddr, PeerId};
 use crate::peers::eviction::{self, Candidate};
+use crate::peers::score::{Decision, Score};
 use crate::peers::traffic::{Protocol, Traffic};
 use crate::{handle::PeerInfo, peers::other_rules::OtherRules, requests::fairness::Standing, wire::PeerStatus};
 use cairn_chain::{Misbehaviour, PeerNumber};
@@ -14,13 +15,6 @@ use cairn_ledger::{block::Header, pow::Work, rules::Schedule, units::Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// A score at which a peer is cut off.
-const CUT_OFF: f64 = -100.0;
-/// The time in which half of a score is forgiven: an honest peer with a flaky line recovers, one that
-/// offends again and again does not.
-const HALF_LIFE: Duration = Duration::from_secs(600);
-/// How long a ban lasts.
-const BAN: Duration = Duration::from_secs(3600);
 /// A peer that has not told where it stands by then is of no use: a handshake that never ends.
 const FIRST_STATUS: Duration = Duration::from_secs(45);
 /// A peer that says nothing for so long has missed three exchanges of status.
@@ -57,36 +51,6 @@ const LEAST_COST: usize = 16 << 10;
 /// Sets of upgrades that the log tells of: more are a flood of lies.
 const MOST_RULES_TOLD: usize = 8;
 
-/// What a misbehaviour costs, in points of score, and whether a peer cut off for it may not come back for a while.
-///
-/// Whoever sends what no honest node can send is cut off after the first, second or third time; slowness
-/// and haste cost little, and are never banned for.
-fn penalty(misbehaviour: &Misbehaviour) -> (f64, bool) {
-    match misbehaviour {
-        // Honest nodes check before they pass on or serve, and work is too dear to be wrong by accident.
-        Misbehaviour::InvalidHeader(_) | Misbehaviour::InvalidBlock(_) => (100.0, true),
-        // No honest program makes these, but a broken line or disk might, once.
-        Misbehaviour::Undecodable(_) | Misbehaviour::MutatedBody | Misbehaviour::WrongAnswer => (50.0, true),
-        // An honest node's chain never loses work.
-        Misbehaviour::Unkept => (34.0, false),
-        // Checked by honest nodes before it is passed on; each costs us the check of one batch.
-        Misbehaviour::InvalidTransaction(_) => (34.0, true),
-        // Slow is not malicious, and a node that ran into a limit may have been made to.
-        Misbehaviour::Stalled | Misbehaviour::Flooding => (10.0, false),
-    }
-}
-
-/// What to do about a peer that was reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// Nothing.
-    Keep,
-    /// Close its connections.
-    Disconnect,
-    /// Close its connections and refuse it for so long.
-    Ban(Duration),
-}
-
 /// What to do about a block far behind the tip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unwanted {
@@ -96,25 +60,6 @@ pub(crate) enum Unwanted {
     Bear,
     /// Report its sender: it sends too many.
     TooMany,
-}
-
-/// A number of points that halves with time.
-#[derive(Clone, Copy, Debug)]
-struct Score {
-    points: f64,
-    at: Instant,
-}
-
-impl Score {
-    fn now(&self, now: Instant) -> f64 {
-        let halvings = now.saturating_duration_since(self.at).as_secs_f64() / HALF_LIFE.as_secs_f64();
-        self.points * (-halvings).exp2()
-    }
-
-    fn add(&mut self, points: f64, now: Instant) -> f64 {
-        *self = Self { points: self.now(now) + points, at: now };
-        self.points
-    }
 }
 
 /// Services of a peer that not every node offers.
@@ -225,9 +170,9 @@ impl PeerTable {
             useful_at: None,
             brought_at: [None; 2],
             traffic: Traffic::new(now),
-            score: Score { points: 0.0, at: now },
-            contributed: Score { points: 0.0, at: now },
-            consumed: Score { points: 0.0, at: now },
+            score: Score::new(now),
+            contributed: Score::new(now),
+            consumed: Score::new(now),
             allowance: RateLimiter::new(SERVE_RATE, SERVE_BURST, now),
             unwanted: (now, 0),
             told_at: None,
@@ -288,15 +233,9 @@ impl PeerTable {
         (judging, self.peers.values().map(|peer| peer.serving).sum())
     }
 
-    /// Reports a peer; the penalty is decided here.
+    /// Reports a peer, and says what to do about it.
     pub(crate) fn report(&mut self, number: PeerNumber, misbehaviour: &Misbehaviour, now: Instant) -> Decision {
-        let Some(peer) = self.peers.get_mut(&number) else { return Decision::Keep };
-        let (points, is_bannable) = penalty(misbehaviour);
-        match peer.score.add(-points, now) > CUT_OFF {
-            true => Decision::Keep,
-            false if is_bannable => Decision::Ban(BAN),
-            false => Decision::Disconnect,
-        }
+        self.peers.get_mut(&number).map_or(Decision::Keep, |peer| peer.score.report(misbehaviour, now))
     }
 
     /// Notes what a peer says of itself, at the moment `clock` of our own. `true` when it is the first time.

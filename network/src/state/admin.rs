@@ -8,7 +8,7 @@ use crate::outbound::persistent::{self, Reason, TargetError};
 use crate::peers::bans::{Ban, Banned};
 use crate::{
     addrman::node_address::NodeAddress, discovery::kademlia::SearchPurpose, discovery::resource::Resource,
-    peers::table::Decision, requests::class::Class,
+    peers::score::Decision, requests::class::Class,
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
 use cairn_ledger::block::Header;

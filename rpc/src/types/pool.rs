@@ -24,6 +24,23 @@ pub struct TxCheck {
     pub price: Pebbles,
 }
 
+/// The pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MempoolInfo {
+    /// Transactions in it.
+    pub count: u64,
+    /// Their size in bytes.
+    pub bytes: u64,
+    /// How many it holds at most.
+    pub max_count: u64,
+    /// How many bytes it holds at most.
+    pub max_bytes: u64,
+    /// How many senders they have.
+    pub senders: u64,
+    /// The least fee it takes now, in pebbles for each byte.
+    pub min_fee_rate: u64,
+}
+
 /// A transaction in the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolEntry {

@@ -1,6 +1,7 @@
 //! What peers are worth, and what is known of them.
 
 use super::*;
+use crate::peers::score::{BAN, HALF_LIFE};
 use crate::wire::NamedUpgrade;
 use cairn_ledger::codec::{BoundedBytes, BoundedVec, DecodeError};
 use cairn_ledger::{error::TxError, rules::Upgrade, testing::arbitrary_hash, units::Height};
