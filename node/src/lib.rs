@@ -27,13 +27,13 @@
 //! [`cairn_network`] → decoded → [`ChainHandle::link_headers`](cairn_chain::ChainHandle::link_headers) (parent, target,
 //! work, time, history) → [`ChainHandle::import`](cairn_chain::ChainHandle::import): workers match body and header
 //! and check the transactions, the writer connects them to the accounts and commits one batch in
-//! [`store`](cairn_chain::store) → a [`ChainEvent`](cairn_chain::ChainEvent) → [`cairn_mempool`], [`miner`],
-//! [`sync`](cairn_network::sync) and subscribers of [`api`]; the verdict goes back to gossip and to the peer. A block
-//! of the [`miner`] takes the same path.
+//! [`store`](cairn_chain::store) → a [`ChainEvent`](cairn_chain::ChainEvent) → [`cairn_mempool`], [`cairn_miner`],
+//! [`sync`](cairn_network::sync) and subscribers of [`cairn_api`]; the verdict goes back to gossip and to the peer. A block
+//! of the [`miner`](cairn_miner) takes the same path.
 //!
 //! # The path of a transaction
-//! [`api`] or [`cairn_network`] → decoded → [`PoolHandle::submit`](cairn_mempool::PoolHandle::submit) (fee, nonce and
-//! balance first, signatures in batches) → the pool → the network passes it on in a batch, the [`miner`] puts it into a
+//! [`cairn_api`] or [`cairn_network`] → decoded → [`PoolHandle::submit`](cairn_mempool::PoolHandle::submit) (fee, nonce and
+//! balance first, signatures in batches) → the pool → the network passes it on in a batch, the [`miner`](cairn_miner) puts it into a
 //! template → the path of a block.
 //!
 //! # Map
@@ -43,16 +43,13 @@
 //! | [`cairn_chain`] | **the single writer**, and readers of what it wrote; typed tables over RocksDB; whole chains from and to files |
 //! | [`cairn_mempool`] | transactions that wait for a block |
 //! | [`cairn_network`] | peers: libp2p, gossip, requests, reputation; catching up: headers first, then bodies from many peers |
-//! | [`miner`] | templates and nonces |
-//! | [`health`] | what is wrong with a node, judged in one place |
-//! | [`history`] | blocks below the snapshot that a chain began with, executed aside |
-//! | [`stretches`] | what nodes that prune keep of history, so that it is not lost |
-//! | [`api`] | JSON-RPC, and the pages of the explorer |
+//! | [`cairn_miner`] | templates and nonces |
+//! | [`cairn_maintenance`] | health; room on the disk; the history that a chain began without, or gives up |
+//! | [`cairn_api`] | JSON-RPC, and the pages of the explorer; asking the node that runs on a directory |
 //! | [`mod@bench`] | what this machine can do for a node |
 //! | [`config`] | the settings |
-//! | [`system`] | the data directory, room on the disk, the tools' socket, systemd, the log |
+//! | [`system`] | the data directory, systemd, the log |
 //! | [`repair`] | a damaged database made whole |
-//! | [`rpc_client`] | asking the node that runs on a directory |
 //! | [`doctor`] | what is wrong with a node, in sentences |
 //! | [`node`](mod@node) | wiring: what starts when, and what stops when |
 //! | [`cli`] | the command line |
@@ -69,35 +66,27 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | assumeutxo, background validation | [`history`], `chain/src/snapshot/` |
-//! | block template, getblocktemplate | [`miner`], `api/methods/mining.rs`, [`Template`](cairn_chain::Template) |
+//! | assumeutxo, background validation | [`history`](cairn_maintenance::history), `chain/src/snapshot/` |
+//! | block template, getblocktemplate | [`cairn_miner`], `api/src/methods/mining.rs`, [`Template`](cairn_chain::Template) |
 //! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
-//! | disk full, pruning | [`system::disk_budget`] |
+//! | disk full, pruning | [`disk_budget`](cairn_maintenance::disk_budget) |
 //! | fee estimation, RBF, eviction, mempool.dat | [`cairn_mempool`] |
 //! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |
-//! | metrics, Prometheus | `api/metrics.rs` |
-//! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/tokens`, `api/guard/` |
-//! | warning about unknown rules | [`health`] |
+//! | metrics, Prometheus | `api/src/metrics.rs` |
+//! | RPC methods, cookie and tokens, rate limits | [`cairn_rpc::methods`], `api/src/tokens/`, `api/src/guard/` |
+//! | warning about unknown rules | [`health`](cairn_maintenance::health) |
 
 #![forbid(unsafe_code)]
 #![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]
 
-mod api;
 mod bench;
 mod cli;
 mod config;
 mod doctor;
-mod health;
-mod history;
-mod miner;
 mod node;
-mod others;
 mod repair;
-mod rpc_client;
-mod stretches;
 mod system;
 
 pub use cli::{Cli, Hints};
 pub use config::{Environment, Flags, Settings};
-pub use miner::{BlockBuilder, Pause};
 pub use node::{Node, NodeError, RunningNode};

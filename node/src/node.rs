@@ -1,24 +1,23 @@
 //! The node: opens, connects and starts its parts, and stops them in order. Wiring only.
 
-use crate::api::{self, ApiError, RpcConfig, Services};
-use crate::history::{self, HistoryHandle, HistoryParts};
-use crate::others;
-use crate::stretches::{self, StretchParts};
+use crate::config::Settings;
 use crate::system::data_dir::{self, DataDir, DataDirError};
-use crate::system::disk_budget::{self, DiskLimits, NoRoom};
-use crate::{api::tokens::TokenFile, config::Settings, health, miner, system::ipc::IpcListener, system::systemd};
+use crate::system::systemd;
+use cairn_api::{ApiError, Handles, RpcConfig, Services, ipc::IpcListener, tokens::TokenFile};
 use cairn_chain::store::{DbOptions, StoreError};
 use cairn_chain::{Chain, ChainHandle};
 use cairn_common::runtime::JoinHandle;
 use cairn_common::tasks::{self, Shutdown, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_maintenance::disk_budget::{self, DiskLimits, NoRoom};
+use cairn_maintenance::history::{self, HistoryHandle, HistoryParts};
+use cairn_maintenance::stretches::{self, StretchParts};
+use cairn_maintenance::{health, others};
 use cairn_network::{NetworkError, NetworkHandle, NetworkParts, sync};
 use std::time::{Duration, Instant};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-
-pub use crate::api::Handles;
 
 /// So often a node starts again by itself, to mend its database or to begin anew.
 const MOST_RESTARTS: usize = 3;
@@ -286,7 +285,7 @@ async fn start_parts(
     let listen = settings.network.listen.len();
     let executes_history = settings.executes_history();
     let Settings { spec, local, mining, max_memory_bytes, .. } = settings;
-    let storage = stretches::drawn(settings.storage, data_dir)?;
+    let storage = stretches::drawn(settings.storage, &data_dir.network_files().node_key)?;
     let chain = open_chain(spec.clone(), data_dir.database(), storage, chain_failed, tasks).await?;
     let budget = start(tasks, "budget", |shutdown| disk_budget::spawn(limits, chain.clone(), shutdown));
     let pool = start(tasks, "mempool", |shutdown| {
@@ -326,7 +325,7 @@ async fn start_parts(
     }
 
     let miner = start(tasks, "miner", |shutdown| {
-        miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown)
+        cairn_miner::spawn(mining.clone(), chain.clone(), pool.clone(), network.clone(), sync.clone(), shutdown)
     });
     let health = start(tasks, "health", |shutdown| {
         health::spawn(spec.clone(), local, chain.clone(), network.clone(), sync.clone(), shutdown)
@@ -382,7 +381,7 @@ async fn serve(
 ) -> Result<SocketAddr, NodeError> {
     let (switch, shutdown) = tasks::shutdown();
     let (own, tokens) = (own_socket(data_dir), TokenFile::of(data_dir.path()));
-    let (address, task) = api::spawn(listen, own, config, tokens, services, shutdown).await?;
+    let (address, task) = cairn_api::spawn(listen, own, config, tokens, services, shutdown).await?;
     tasks.adopt("api", switch.throw(), task);
     data_dir.note_rpc(address);
     Ok(address)

@@ -6,13 +6,14 @@
 //! 2. The new one takes its place whole, or not at all, whenever the power fails.
 //! 3. A body is believed by its hash, whoever gave it; peers are waited for for a bounded time.
 
-use crate::{others, system::data_dir::DataDir};
+use crate::system::data_dir::DataDir;
 use cairn_chain::audit::{self, AuditReport};
 use cairn_chain::replay::{self, ReplayError, Replayed, Salvaged};
 use cairn_chain::store::{DbOptions, MemoryDisk};
 use cairn_chain::{ChainHandle, SharedChecks, Wanted};
 use cairn_common::tasks;
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_maintenance::others;
 use cairn_mempool::PoolConfig;
 use cairn_network::{NetworkConfig, NetworkFiles, NetworkParts};
 use rustix::fs::{CWD, RenameFlags, renameat_with};

@@ -14,8 +14,8 @@ use cairn_ledger::block::Header;
 use cairn_ledger::keys::Address;
 use cairn_ledger::pow::search::{CHUNK, Search};
 use cairn_mempool::PoolHandle;
+use cairn_miner::{BlockBuilder, Pause};
 use cairn_network::NetworkHandle;
-use cairn_node::{BlockBuilder, Pause};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

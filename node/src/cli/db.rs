@@ -2,13 +2,16 @@
 
 use super::{CliError, NodeArgs, print, progress::Progress, replay::block_on, with_database};
 use crate::config::{Flags, Settings};
+use crate::node::NodeError;
 use crate::repair::{self, Repair};
 use crate::system::data_dir::{DataDir, Occupancy, Occupant};
-use crate::{api::table_size, rpc_client, stretches, system::telemetry};
+use crate::system::telemetry;
+use cairn_api::{rpc_client, table_size};
 use cairn_chain::store::{ChainStore, LEAST_KEPT};
 use cairn_chain::{audit, replay::Replayed};
 use cairn_common::disk;
 use cairn_ledger::Height;
+use cairn_maintenance::stretches;
 use cairn_network::NetworkConfig;
 use cairn_rpc::methods::NodeClient;
 use cairn_rpc::types::{BackupInfo, TableSize};
@@ -110,7 +113,7 @@ fn prune(node: NodeArgs, keep: u64) -> Result<(), CliError> {
     let data_dir = DataDir::open(&settings.data_dir)?;
     let (database, spec) = (data_dir.database(), &settings.spec);
     let before = disk::used(&database).bytes;
-    let options = stretches::drawn(settings.storage, &data_dir)?;
+    let options = stretches::drawn(settings.storage, &data_dir.network_files().node_key).map_err(NodeError::from)?;
     let store = ChainStore::open(&database, spec, options)?;
     let tip = store.expect_header(&store.tip()?)?.header().height;
     store.prune(Height::new(tip.get().saturating_add(1).saturating_sub(keep)), &options.stretches)?;

@@ -1,10 +1,8 @@
 //! Why the program did not do what it was asked, and what the shell learns of it.
 
 use crate::config::{ChainFileError, ConfigError};
-use crate::{
-    api::ApiError, api::tokens::TokenFileError, bench::BenchError, node::NodeError, repair::RepairError,
-    rpc_client::RpcClientError, system::data_dir::DataDirError,
-};
+use crate::{bench::BenchError, node::NodeError, repair::RepairError, system::data_dir::DataDirError};
+use cairn_api::{ApiError, rpc_client::RpcClientError, tokens::TokenFileError};
 use cairn_chain::audit::AuditError;
 use cairn_chain::replay::{ReplayError, VerifyError};
 use cairn_chain::store::{BackupError, StoreError};

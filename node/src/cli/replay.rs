@@ -2,10 +2,11 @@
 
 use super::{CliError, NodeArgs, cores, print, progress::Progress, with_database};
 use crate::system::data_dir::{DataDir, ReadOnly};
-use crate::{config::Settings, stretches, system::telemetry};
+use crate::{config::Settings, node::NodeError, system::telemetry};
 use cairn_chain::replay::{self, BlockFile, Export, Exported, Imported, Replayed, SCRATCH_PREFIX, Verified};
 use cairn_chain::store::DbOptions;
 use cairn_ledger::units::Height;
+use cairn_maintenance::stretches;
 use clap::Args;
 use serde_json::{Value, json};
 use std::{fs, future::Future, io, path::PathBuf, time::Duration};
@@ -118,7 +119,8 @@ pub(super) fn import(args: ImportArgs) -> Result<(), CliError> {
     let (total, mut progress) = (file.bytes(), Progress::start("bytes"));
     let mut show = |done: &Replayed| progress.show(done.bytes, total, || format!("block {}", done.height));
     let database = data_dir.database();
-    let options = stretches::drawn(without_snapshots(settings.storage), &data_dir)?;
+    let options = stretches::drawn(without_snapshots(settings.storage), &data_dir.network_files().node_key)
+        .map_err(NodeError::from)?;
     let done = block_on(|stop| replay::import(settings.spec.clone(), &database, options, file, &mut show, stop))??;
     progress.end();
     let Imported { replayed, tip, followed, elapsed } = done;

@@ -1,8 +1,8 @@
 //! `cairn-node token`: makes, lists and revokes access tokens. A running node notices at the next call.
 
 use super::{CliError, NodeArgs, leading, print};
-use crate::api::tokens::{self, Token, TokenFile, TokenFileError, TokenId, TokenRecord, TokenRequest};
-use crate::{api, config::Settings};
+use crate::config::Settings;
+use cairn_api::tokens::{self, Token, TokenFile, TokenFileError, TokenId, TokenRecord, TokenRequest};
 use cairn_common::clock;
 use cairn_ledger::units::Timestamp;
 use cairn_rpc::scope::Scope;
@@ -130,7 +130,7 @@ fn own_url(settings: &Settings) -> Result<String, CliError> {
         None => settings.rpc_listen.to_string(),
     };
     let Some(tls) = &settings.rpc.tls else { return Ok(format!("http://{node}")) };
-    let pin = api::lone_certificate(tls)?.map(|hash| format!("?cert={hash}"));
+    let pin = cairn_api::lone_certificate(tls)?.map(|hash| format!("?cert={hash}"));
     Ok(format!("https://{node}{}", pin.unwrap_or_default()))
 }
 

@@ -7,19 +7,17 @@ use super::keys::{
 use super::layers::{CHAIN_VARIABLE, DATA_DIR_VARIABLE, Layers};
 use super::value::{Sourced, SyncFrom, value, value_or};
 use super::{Config, ConfigError, Environment, Flags, memory::Memory};
-use crate::api::{self, ExplorerConfig, RpcConfig, TlsFiles};
-use crate::history;
+use crate::system::data_dir::Occupant;
 use crate::system::telemetry::{LogFilter, LogFormat};
-use crate::{
-    api::tokens::TokenFile, miner::MiningConfig, rpc_client::NodeAddress, system::data_dir::Occupant,
-    system::disk_budget::DiskLimits,
-};
+use cairn_api::{ExplorerConfig, RpcConfig, TlsFiles, rpc_client::NodeAddress, tokens::TokenFile};
 use cairn_chain::store::{DbOptions, StretchOptions};
 use cairn_common::{clock, disk};
 use cairn_genesis::{Defaults, Network};
 use cairn_host::shell::expand_home;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
+use cairn_maintenance::{disk_budget::DiskLimits, history};
 use cairn_mempool::PoolConfig;
+use cairn_miner::MiningConfig;
 use cairn_network::{DiscoveryConfig, NetworkConfig, NotAdmissible, ReachConfig};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -141,12 +139,12 @@ impl Settings {
             return unusable("network.psk_file", error.to_string());
         }
         if let Some(files) = &self.rpc.tls
-            && let Err(error) = api::check_tls(files)
+            && let Err(error) = cairn_api::check_tls(files)
         {
             return unusable("rpc.tls_cert and rpc.tls_key", error.to_string());
         }
         if let Err(error) =
-            api::check_callers(self.rpc_listen, &self.rpc.explorer, &TokenFile::of(&self.data_dir), clock::now())
+            cairn_api::check_callers(self.rpc_listen, &self.rpc.explorer, &TokenFile::of(&self.data_dir), clock::now())
         {
             return unusable("rpc.listen", error.to_string());
         }

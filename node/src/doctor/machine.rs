@@ -2,8 +2,8 @@
 
 use super::Diagnosis;
 use crate::config::Settings;
-use crate::system::disk_budget::{self, DiskLimits};
 use cairn_common::disk;
+use cairn_maintenance::disk_budget::{self, DiskLimits};
 
 /// With less room than so many reserves the disk is worth a word: days, at the pace of a network that is used.
 const AMPLE_RESERVES: u64 = 8;

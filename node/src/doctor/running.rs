@@ -1,8 +1,8 @@
 //! A node that runs: what it says of itself.
 
 use super::{Diagnosis, machine, machine::mib, targets};
-use crate::rpc_client::{self, RpcClientError};
 use crate::{config::Settings, system::data_dir::Occupant};
+use cairn_api::rpc_client::{self, RpcClientError};
 use cairn_rpc::methods::{NetClient, NodeClient};
 use cairn_rpc::types::{LossesJson, NetInfo, NodeInfo, PeerJson, ProblemJson, StretchJson};
 use cairn_rpc::{policy::clock_tolerance_ms, text::Text};
