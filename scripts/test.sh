@@ -13,7 +13,13 @@ STAGES=(fmt layers clippy build test web doc)
 # waits for ever does not.
 STAGE_LIMIT=2400
 
-stage_fmt() { cargo fmt --all --check; }
+stage_fmt() {
+    cargo fmt --all --check
+    # It leaves comments as they are; rows of tables cannot be folded.
+    if LC_ALL=C.UTF-8 grep -rnP --include='*.rs' '^(?=.{121}) *//[/!]? (?!\|)' .; then
+        die "these comments go beyond column 120"
+    fi
+}
 stage_layers() { bash scripts/check-layers.sh; }
 stage_clippy() {
     cargo clippy --workspace --all-targets --release --locked -- -D warnings

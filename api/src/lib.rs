@@ -3,11 +3,11 @@
 //!
 //! # Map
 //! `server/` connections, TLS, HTTP, and the way of a request · `access` who may speak to the port · [`tokens`] what a
-//! token allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers, one
-//! file for each namespace · `explorer/` pages for people, made of the same · `subscriptions` heads, moves of the chain,
-//! the status of a transaction · `lookup` blocks and transactions as several handlers show them · `context` what handlers
-//! have · `error` refusals as codes · `limits` how much anybody may ask · `metrics` what is counted · [`ipc`] the Unix
-//! socket of the node's own tools · [`rpc_client`] asking the node that runs on a directory
+//! token allows · `guard/` what stands before every call: scope, rate, parameters, budget · `methods/` the handlers,
+//! one file for each namespace · `explorer/` pages for people, made of the same · `subscriptions` heads, moves of the
+//! chain, the status of a transaction · `lookup` blocks and transactions as several handlers show them · `context` what
+//! handlers have · `error` refusals as codes · `limits` how much anybody may ask · `metrics` what is counted · [`ipc`]
+//! the Unix socket of the node's own tools · [`rpc_client`] asking the node that runs on a directory
 //!
 //! # The path of a call
 //! connection (`server::connections`, `server::slow_client`) → `server` → [`RpcConfig::check`] (Host and Origin) →
@@ -18,8 +18,8 @@
 //!
 //! # Invariants
 //! 1. Without a token callers of this machine may read what is not private and submit transactions, and nobody
-//!    else may do anything; where the explorer is public, everybody may read it, and call the methods it needs. What each
-//!    method needs stands in [`cairn_rpc::scope`] alone.
+//!    else may do anything; where the explorer is public, everybody may read it, and call the methods it needs. What
+//!    each method needs stands in [`cairn_rpc::scope`] alone.
 //! 2. Handlers convert and ask: they hold no rule and no state.
 //! 3. Nothing here makes a part wait for a client: a subscriber that does not read misses headers.
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.

@@ -70,8 +70,8 @@ pub fn check(spec: &ChainSpec, path: &Path, options: DbOptions) -> Result<AuditR
     audit(&ChainStore::open_read_only(path, spec, options)?, spec)
 }
 
-/// Opens a store that no node is using, mends what is damaged where it lies, by what is asked of others too, and checks every
-/// invariant; how many tables were mended.
+/// Opens a store that no node is using, mends what is damaged where it lies, by what is asked of others too, and checks
+/// every invariant; how many tables were mended.
 ///
 /// # Errors
 /// What does not hold and cannot be mended.

@@ -305,8 +305,8 @@ impl ChainHandle {
         self.ask(move |actor| actor.writer.healing(|writer| writer.prune(below))).await
     }
 
-    /// Writes nothing until the database has merged what it is merging, at most so long. Meanwhile files are there twice, and
-    /// what is written makes more of them.
+    /// Writes nothing until the database has merged what it is merging, at most so long. Meanwhile files are there
+    /// twice, and what is written makes more of them.
     ///
     /// # Errors
     /// The node is stopping.
@@ -314,8 +314,8 @@ impl ChainHandle {
         self.ask(move |actor| actor.writer.live.wait_for_compactions(most)).await
     }
 
-    /// Gives up all stretches below the lowest body, and keeps none from now on: their room is needed. Whether there were
-    /// any.
+    /// Gives up all stretches below the lowest body, and keeps none from now on: their room is needed. Whether there
+    /// were any.
     ///
     /// # Errors
     /// The node is stopping.
@@ -323,8 +323,8 @@ impl ChainHandle {
         self.ask(|actor| actor.writer.drop_stretches()).await
     }
 
-    /// Takes in the next bodies of a stretch below the lowest body, each checked to be its header's; whether there is a place
-    /// for it, and they are the next.
+    /// Takes in the next bodies of a stretch below the lowest body, each checked to be its header's; whether there is a
+    /// place for it, and they are the next.
     ///
     /// # Errors
     /// The node is stopping.
@@ -340,8 +340,8 @@ impl ChainHandle {
         self.ask(|actor| actor.writer.drop_snapshots()).await
     }
 
-    /// What is here of a restore from a snapshot, or a new one; `None` where the chain is not at block 0, or is to begin
-    /// there.
+    /// What is here of a restore from a snapshot, or a new one; `None` where the chain is not at block 0, or is to
+    /// begin there.
     ///
     /// # Errors
     /// The node is stopping.
@@ -349,8 +349,8 @@ impl ChainHandle {
         self.ask(|actor| actor.writer.begin_restore()).await
     }
 
-    /// Moves the chain to the pivot of a restore; whether it did: all has to be here, and the chain at block 0 still. An
-    /// event that is not whole tells of it.
+    /// Moves the chain to the pivot of a restore; whether it did: all has to be here, and the chain at block 0 still.
+    /// An event that is not whole tells of it.
     ///
     /// # Errors
     /// The node is stopping.
@@ -358,9 +358,9 @@ impl ChainHandle {
         self.mailbox.ask(|answer| Message::Ask(Box::new(|actor| actor.begin_install(restore, answer)))).await
     }
 
-    /// Takes in some of the blocks that were not executed here from a chain that has executed them; the height of the lowest
-    /// that is here then, 0 once all are. `None` where the other chain does not lead to the accounts that this one began
-    /// with, or a reorganisation is under way.
+    /// Takes in some of the blocks that were not executed here from a chain that has executed them; the height of the
+    /// lowest that is here then, 0 once all are. `None` where the other chain does not lead to the accounts that this
+    /// one began with, or a reorganisation is under way.
     ///
     /// # Errors
     /// The node is stopping.
@@ -382,8 +382,8 @@ impl ChainHandle {
         let _ = self.mailbox.send(forget).await;
     }
 
-    /// Tells the writer to end once it has answered what it was asked so far. It connects nothing more but for the batch under
-    /// way: what waits in memory is fetched again after a start.
+    /// Tells the writer to end once it has answered what it was asked so far. It connects nothing more but for the
+    /// batch under way: what waits in memory is fetched again after a start.
     pub async fn stop(&self) {
         self.is_stopping.store(true, Ordering::Release);
         // A writer that has ended need not be told.

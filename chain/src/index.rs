@@ -3,8 +3,8 @@
 //! It covers the followed chain from block 1 up to a height that stands beside it, and nothing above that. An
 //! import changes it in its own batch: a block on top of what is covered is added, one that is covered and leaves
 //! the chain is taken out. So one number says what is missing, whatever happened, and a crash changes nothing of it.
-//! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time. Pruned blocks
-//! are not covered.
+//! Blocks that were imported while it was off the writer adds while nobody asks it anything, one at a time. Pruned
+//! blocks are not covered.
 
 use crate::state::accounts::{Accounts, missing};
 use crate::store::schema::{TouchByAccount, TouchKey};
@@ -121,7 +121,8 @@ impl<'a> AddressIndex<'a> {
         Ok(Self { spec, stored, built: stored })
     }
 
-    /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created, and all it touched loaded.
+    /// Takes out a block that leaves the chain, if it is covered. `accounts` still has those it created, and all it
+    /// touched loaded.
     pub(crate) fn disconnect<'b>(
         &mut self,
         batch: &mut Batch<'_>,
@@ -139,7 +140,8 @@ impl<'a> AddressIndex<'a> {
         Ok(())
     }
 
-    /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created, and all it touched loaded.
+    /// Adds a block that came onto the chain, if all below it are covered. `accounts` has those it created, and all it
+    /// touched loaded.
     pub(crate) fn connect<'b>(
         &mut self,
         batch: &mut Batch<'_>,

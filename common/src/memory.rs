@@ -13,8 +13,8 @@ pub fn resident() -> Option<u64> {
     if runtime::is_simulated() { None } else { bytes_after("/proc/self/status", "VmRSS:") }
 }
 
-/// Bytes that this process may hold: what the machine has or, in a container or a service, what its control groups allow,
-/// whichever is least. More than that the system answers by killing it. `None` where the system does not say.
+/// Bytes that this process may hold: what the machine has or, in a container or a service, what its control groups
+/// allow, whichever is least. More than that the system answers by killing it. `None` where the system does not say.
 pub fn limit() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let machine = bytes_after("/proc/meminfo", "MemTotal:");

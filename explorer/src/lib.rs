@@ -1,8 +1,8 @@
 //! The pages of Cairn's block explorer, made from the same structs that JSON-RPC answers with.
 //!
-//! Nothing here asks anything: a node gathers what a [`Route`] needs and has it written. The node serves the pages on the
-//! port of its JSON-RPC; a browser that runs scripts keeps them up to date and checks what they show, and one that runs
-//! none can read all of it.
+//! Nothing here asks anything: a node gathers what a [`Route`] needs and has it written. The node serves the pages on
+//! the port of its JSON-RPC; a browser that runs scripts keeps them up to date and checks what they show, and one that
+//! runs none can read all of it.
 //!
 //! # Map
 //! [`route`] which page an address names, and what a search means · [`pages`] the pages: what each shows, and its

@@ -78,8 +78,8 @@ pub enum ExecutionError {
     /// The accounts it creates cost more than its sender allows.
     #[error("the accounts it creates cost {price} pebbles, more than the max_price of {max_price} pebbles that was signed", max_price = .max_price.pebbles())]
     PriceAboveMax { price: u64, max_price: Amount },
-    /// Less money than fee, amounts and the price of the accounts it creates: what is needed, in pebbles, may exceed any
-    /// amount.
+    /// Less money than fee, amounts and the price of the accounts it creates: what is needed, in pebbles, may exceed
+    /// any amount.
     #[error("the sender has {balance} CRN, expected at least {needed} pebbles for amounts, fee and new accounts")]
     InsufficientBalance { balance: Amount, needed: u64 },
     /// More new accounts than a block may create, those of this transaction included.

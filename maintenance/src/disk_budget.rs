@@ -2,8 +2,9 @@
 //!
 //! # The path of a measurement
 //! a file system's room and the data's size ([`disk`]) → near `storage.max_bytes` old blocks are pruned
-//! ([`DiskLimits::excess`]), and the writer waits for what the database merges → [`DiskLimits::judge`]: go on, or why to stop, before the disk is full and a batch could be torn
-//! → [`Forecast`]: how fast the data grows, and when that ends → a [`Usage`] that `node_info` tells.
+//! ([`DiskLimits::excess`]), and the writer waits for what the database merges → [`DiskLimits::judge`]: go on, or why
+//! to stop, before the disk is full and a batch could be torn → [`Forecast`]: how fast the data grows, and when that
+//! ends → a [`Usage`] that `node_info` tells.
 //!
 //! # Invariants
 //! 1. A node never starts on a disk without the reserve it needs to stop in order.
@@ -277,8 +278,8 @@ async fn measure_when_merged(limits: &DiskLimits, chain: &ChainHandle) -> Result
     measure_aside(limits).await
 }
 
-/// Prunes old blocks until about so many bytes are free, as far as they take as many, and rewrites the indexes without them;
-/// whether there was anything to prune.
+/// Prunes old blocks until about so many bytes are free, as far as they take as many, and rewrites the indexes without
+/// them; whether there was anything to prune.
 async fn prune(chain: &ChainHandle, excess: u64) -> Result<bool, TaskError> {
     let failed = |reason: String| TaskError::Failed { name: NAME, reason, storage: true };
     let (reader, tip) = (chain.reader().clone(), chain.tip().height().get());

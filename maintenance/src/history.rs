@@ -1,9 +1,9 @@
 //! The blocks below the accounts that a node began with: executed aside, from block 0, while the node already serves.
 //!
-//! A chain that began with a snapshot rests on the work of its headers ([`Trust::Work`](cairn_rpc::types::Trust)). In the
-//! background a second chain, in a database of its own, is synchronised from block 0 as any new node's is, through every
-//! rule. At the block of the snapshot both have to be one: then the blocks are taken into the node's own database, and
-//! the second one goes. A node that prunes has no use for them, and stays as it is.
+//! A chain that began with a snapshot rests on the work of its headers ([`Trust::Work`](cairn_rpc::types::Trust)). In
+//! the background a second chain, in a database of its own, is synchronised from block 0 as any new node's is, through
+//! every rule. At the block of the snapshot both have to be one: then the blocks are taken into the node's own
+//! database, and the second one goes. A node that prunes has no use for them, and stays as it is.
 //!
 //! # Invariants
 //! 1. The node's own chain is not touched until the second has executed all blocks up to the snapshot's.

@@ -1,12 +1,12 @@
-//! Stretches of history that few have: a node that prunes looks how many hold each, and keeps some of those that fewer than
-//! three do. The stretch that each node draws ([`StretchOptions`]) needs nobody; this
-//! is for what chance, or many that left at once, have left to few.
+//! Stretches of history that few have: a node that prunes looks how many hold each, and keeps some of those that fewer
+//! than three do. The stretch that each node draws ([`StretchOptions`]) needs nobody; this is for what chance, or many
+//! that left at once, have left to few.
 //!
 //! # The path of a stretch
-//! One of those that are not kept here, in turn → who provides it in the DHT, and which peers say so; one of them has to give
-//! some block of it → fewer than `HOLDERS`: the same once more, after a while that each node draws for itself, so that not
-//! all fetch at once → its bodies from one peer after the other, each checked against its header, in order → the chain,
-//! batch by batch.
+//! One of those that are not kept here, in turn → who provides it in the DHT, and which peers say so; one of them has
+//! to give some block of it → fewer than `HOLDERS`: the same once more, after a while that each node draws for itself,
+//! so that not all fetch at once → its bodies from one peer after the other, each checked against its header, in order
+//! → the chain, batch by batch.
 //!
 //! # Limits
 //! | what | limit | when full |
@@ -20,9 +20,10 @@
 //!
 //! # Invariants
 //! 1. What is kept was checked against headers of the followed chain; nobody's word is taken for it.
-//! 2. What was fetched stays until the operator wants less or its room is needed, so nobody makes a node fetch for ever:
-//!    whatever others claim, it fetches as many stretches as it keeps.
-//! 3. Nothing is fetched that the chain has no place for: neither where places are taken, nor once stretches were given up.
+//! 2. What was fetched stays until the operator wants less or its room is needed, so nobody makes a node fetch for
+//!    ever: whatever others claim, it fetches as many stretches as it keeps.
+//! 3. Nothing is fetched that the chain has no place for: neither where places are taken, nor once stretches were given
+//!    up.
 //! 4. A crash costs at most the last batch: how far a stretch is stands beside it.
 
 use crate::disk_budget::BudgetHandle;
@@ -46,8 +47,8 @@ const NAME: &str = "stretches";
 const HOLDERS: usize = 3;
 /// Between two look-ups, in block intervals at the least; up to twice as many.
 const PAUSE: u32 = 2;
-/// Before a stretch is fetched, in such pauses at the most: of a hundred nodes that see the same, the first few are seen by
-/// the others.
+/// Before a stretch is fetched, in such pauses at the most: of a hundred nodes that see the same, the first few are
+/// seen by the others.
 const PATIENCE: u64 = 4;
 /// Blocks that are asked for at once.
 const BLOCKS: u64 = 64;
@@ -250,8 +251,8 @@ impl Keeper {
         Some(Wanted { number, from: from.max(Height::new(1)), to })
     }
 
-    /// Whether enough hold a stretch. As many as that have to say so, in the DHT or to this node, and one of them has to give a
-    /// block of it that nobody foretells: whoever only says so keeps nobody from fetching it.
+    /// Whether enough hold a stretch. As many as that have to say so, in the DHT or to this node, and one of them has
+    /// to give a block of it that nobody foretells: whoever only says so keeps nobody from fetching it.
     async fn is_held(&self, wanted: &Wanted) -> Result<bool, Ended> {
         let key = self.key(wanted.number);
         let found = self.parts.network.find_providers(Kind::Stretch, key).await;
@@ -273,8 +274,8 @@ impl Keeper {
         Ok(false)
     }
 
-    /// Those who are connected and say that they keep a stretch. Nodes that keep all are not counted: history is to outlive
-    /// them.
+    /// Those who are connected and say that they keep a stretch. Nodes that keep all are not counted: history is to
+    /// outlive them.
     fn holders(&self, wanted: &Wanted) -> Vec<PeerNumber> {
         let last = Height::new(wanted.to.get().saturating_sub(1));
         let says =

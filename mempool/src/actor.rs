@@ -21,8 +21,8 @@ const NAME: &str = "mempool";
 /// How often the pool looks for what has waited too long: far finer than days.
 const TICK: Duration = Duration::from_secs(30);
 
-/// So few accounts are read where they are asked for, if they are in memory: waking another thread, and being woken by it,
-/// takes several times as long.
+/// So few accounts are read where they are asked for, if they are in memory: waking another thread, and being woken by
+/// it, takes several times as long.
 const FEW: usize = 4;
 
 /// Starts the pool on the tip of `chain`. With a `path`, it begins with what was saved there, and saves

@@ -1,8 +1,8 @@
 //! Admission: transactions that arrive together are judged, checked and admitted together.
 //!
-//! Nobody waits for company: what comes when there is a turn goes through at once, in the hands of whoever brings it. While
-//! all turns are taken, whatever arrives makes up the next gathering; so a flood goes through in large batches, whose
-//! signatures cost a third of what they cost one by one.
+//! Nobody waits for company: what comes when there is a turn goes through at once, in the hands of whoever brings it.
+//! While all turns are taken, whatever arrives makes up the next gathering; so a flood goes through in large batches,
+//! whose signatures cost a third of what they cost one by one.
 
 use super::handle::{Arrival, GATHERING, Item, Message, Submission};
 use super::policy::PoolError;
@@ -48,8 +48,8 @@ impl Admission {
         admission
     }
 
-    /// Judges, checks and admits at most [`GATHERING`] transactions: at once, or together with others that wait. Whoever gives
-    /// up in the middle may have had them admitted or not.
+    /// Judges, checks and admits at most [`GATHERING`] transactions: at once, or together with others that wait.
+    /// Whoever gives up in the middle may have had them admitted or not.
     pub async fn submit(&self, origin: Option<Origin>, items: Vec<Item>) -> Result<Answers, Stopped> {
         // A gathering that waits for a turn has the next.
         let Ok(_turn) = self.turns.try_acquire() else {

@@ -185,7 +185,8 @@ mod tests {
         }
     }
 
-    /// A node that stopped before it had read its saved pool, and could not read it then, once wrote an empty one over it.
+    /// A node that stopped before it had read its saved pool, and could not read it then, once wrote an empty one over
+    /// it.
     #[tokio::test]
     async fn a_saved_pool_that_cannot_be_read_while_loading_is_kept() {
         let directory = tempfile::tempdir().expect("a directory");

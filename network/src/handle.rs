@@ -258,8 +258,8 @@ pub enum NetworkEvent {
         /// Who.
         peer: PeerNumber,
     },
-    /// A peer has passed on a block, with work, that gossip could not bring: it cannot be linked, its body did not come, or
-    /// there was no room to look at it.
+    /// A peer has passed on a block, with work, that gossip could not bring: it cannot be linked, its body did not
+    /// come, or there was no room to look at it.
     MissedBlock {
         /// Who.
         peer: PeerNumber,

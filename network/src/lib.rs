@@ -34,9 +34,10 @@
 //! as does what was submitted here.
 //!
 //! Gossip is quick, and loses what comes too late or too early without a word. So pools are compared by `pool/1`
-//! (`pool_sync`), again and again: one peer after the other is asked in what its pool differs, once its chain is not ahead,
-//! and for what is lacking here. What was submitted here is sent again until a peer is seen to have it (`own_txs`). What was
-//! lost is counted ([`Losses`]). Blocks and transactions have gossip each of their own, so that neither waits for the other.
+//! (`pool_sync`), again and again: one peer after the other is asked in what its pool differs, once its chain is not
+//! ahead, and for what is lacking here. What was submitted here is sent again until a peer is seen to have it
+//! (`own_txs`). What was lost is counted ([`Losses`]). Blocks and transactions have gossip each of their own, so that
+//! neither waits for the other.
 //!
 //! # How peers are found, and kept
 //! Searches in the DHT (`discovery`), rendezvous points (`rendezvous`), peers asked whom they know (`peer_exchange`)
@@ -46,14 +47,14 @@
 //! kept over a restart. Any one of the four ways alone is enough to join.
 //!
 //! # How others reach this node
-//! `nat::relay_client` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a hole is
-//! punched (DCUtR); `nat::status` says which way works, and why.
+//! `nat::relay_client` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a
+//! hole is punched (DCUtR); `nat::status` says which way works, and why.
 //!
 //! # Machines, and one pair of hands
 //! `state` is the network as a machine: `on_event(event, moment)` gives the actions that follow. Each folder below
-//! has the machine of one concern, with private fields, which changes nothing but itself and what it is handed; none has a
-//! clock, a channel or a libp2p type but names of peers and addresses. `service` owns the swarm and the channels: it hands
-//! events in and carries actions out, on the swarm (`swarm/`) or in tasks beside it (`tasks`).
+//! has the machine of one concern, with private fields, which changes nothing but itself and what it is handed; none
+//! has a clock, a channel or a libp2p type but names of peers and addresses. `service` owns the swarm and the channels:
+//! it hands events in and carries actions out, on the swarm (`swarm/`) or in tasks beside it (`tasks`).
 //!
 //! # Map
 //! | folder | what |

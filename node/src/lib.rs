@@ -28,13 +28,13 @@
 //! work, time, history) → [`ChainHandle::import`](cairn_chain::ChainHandle::import): workers match body and header
 //! and check the transactions, the writer connects them to the accounts and commits one batch in
 //! [`store`](cairn_chain::store) → a [`ChainEvent`](cairn_chain::ChainEvent) → [`cairn_mempool`], [`cairn_miner`],
-//! [`sync`](cairn_network::sync) and subscribers of [`cairn_api`]; the verdict goes back to gossip and to the peer. A block
-//! of the [`miner`](cairn_miner) takes the same path.
+//! [`sync`](cairn_network::sync) and subscribers of [`cairn_api`]; the verdict goes back to gossip and to the peer. A
+//! block of the [`miner`](cairn_miner) takes the same path.
 //!
 //! # The path of a transaction
-//! [`cairn_api`] or [`cairn_network`] → decoded → [`PoolHandle::submit`](cairn_mempool::PoolHandle::submit) (fee, nonce and
-//! balance first, signatures in batches) → the pool → the network passes it on in a batch, the [`miner`](cairn_miner) puts it into a
-//! template → the path of a block.
+//! [`cairn_api`] or [`cairn_network`] → decoded → [`PoolHandle::submit`](cairn_mempool::PoolHandle::submit) (fee, nonce
+//! and balance first, signatures in batches) → the pool → the network passes it on in a batch, the
+//! [`miner`](cairn_miner) puts it into a template → the path of a block.
 //!
 //! # Map
 //! | crate, or module of this one | what |

@@ -1,5 +1,6 @@
-//! A damaged database made whole: mended where it lies ([`audit::mend`]) or, where that cannot be, built anew: what can be
-//! read is saved ([`replay::salvage`]), what cannot is asked of peers, and the two databases change places in one step.
+//! A damaged database made whole: mended where it lies ([`audit::mend`]) or, where that cannot be, built anew: what can
+//! be read is saved ([`replay::salvage`]), what cannot is asked of peers, and the two databases change places in one
+//! step.
 //!
 //! # Invariants
 //! 1. A database that is built anew is only read, and kept beside the new one: whoever repairs decides when it goes.
@@ -51,8 +52,8 @@ pub enum RepairError {
     Refused { path: PathBuf, reason: io::Error },
 }
 
-/// Mends the database of a stopped node where it lies, table by table, as a running node does; how many were mended, or what
-/// cannot be. The directory is held meanwhile.
+/// Mends the database of a stopped node where it lies, table by table, as a running node does; how many were mended, or
+/// what cannot be. The directory is held meanwhile.
 ///
 /// # Errors
 /// Says what stood in the way of trying.

@@ -280,9 +280,9 @@ pub trait Net {
 
     /// Asks the DHT who provides a resource: of the kind `full_history` (the default) with the genesis id as
     /// its hash (the default), or of the kind `snapshot`, the accounts as they were after a block, with the state root
-    /// of that block as its hash, or of the kind `stretch`, blocks of the history, with the genesis id's first 16 bytes, the
-    /// number of the stretch and the number of blocks in one (8 bytes each, big-endian) as its hash. It takes as long as the search: seconds. Errors: 1043, 5013, 6001. Scope:
-    /// read, token.
+    /// of that block as its hash, or of the kind `stretch`, blocks of the history, with the genesis id's first 16
+    /// bytes, the number of the stretch and the number of blocks in one (8 bytes each, big-endian) as its hash. It
+    /// takes as long as the search: seconds. Errors: 1043, 5013, 6001. Scope: read, token.
     #[method(name = "findProviders")]
     async fn find_providers(&self, kind: Option<String>, hash: Option<Text<Hash>>) -> RpcResult<Vec<ProviderJson>>;
 }

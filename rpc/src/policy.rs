@@ -1,5 +1,5 @@
-//! What nodes and wallets have to agree on and is no rule of the chain: what pools take, when a payment counts as final,
-//! how much an answer holds.
+//! What nodes and wallets have to agree on and is no rule of the chain: what pools take, when a payment counts as
+//! final, how much an answer holds.
 
 /// A pool takes only what can still be mined for so many blocks (docs/protocol.md, section 3).
 pub const LIFETIME_BLOCKS: u64 = 4;
@@ -15,8 +15,8 @@ pub const MAX_RESPONSE_BYTES: u32 = 16 << 20;
 /// The most headers that `chain_getBareHeaders` gives at once: a megabyte in hex.
 pub const BARE_HEADERS: u64 = 5_000;
 
-/// How far a clock may be from the median of the peers' clocks, in ms: a block may be stamped `max_future_ms` ahead of a
-/// node's clock, and half of it leaves room for the other's error.
+/// How far a clock may be from the median of the peers' clocks, in ms: a block may be stamped `max_future_ms` ahead of
+/// a node's clock, and half of it leaves room for the other's error.
 pub const fn clock_tolerance_ms(max_future_ms: u64) -> u64 {
     max_future_ms / 2
 }

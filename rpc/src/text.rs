@@ -84,9 +84,9 @@ const fn hex_digit(number: u8) -> u8 {
     number + if number < 10 { b'0' } else { b'a' - 10 }
 }
 
-/// As a value that is JSON already, since a block has two million digits: `hex` writes them one after the other, which compilers
-/// do sixteen at once with arithmetic, and a string would be looked through for what has to be escaped. Both took longer than
-/// all the rest of an answer.
+/// As a value that is JSON already, since a block has two million digits: `hex` writes them one after the other, which
+/// compilers do sixteen at once with arithmetic, and a string would be looked through for what has to be escaped. Both
+/// took longer than all the rest of an answer.
 impl Serialize for HexBytes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut text = Vec::with_capacity(self.0.len() * 2 + 2);

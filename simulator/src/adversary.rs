@@ -1,8 +1,8 @@
 //! Nodes that attack others: production's code, whose actions are rewritten on their way to the transport.
 //!
-//! An adversary knows what every node knows, speaks every protocol, and lies in one way ([`Kind`]). What it has told or kept
-//! back against the rules is counted ([`Adversary::deeds`]), so that a test can see that the attack took place. Its twin
-//! runs the same code and rewrites nothing.
+//! An adversary knows what every node knows, speaks every protocol, and lies in one way ([`Kind`]). What it has told or
+//! kept back against the rules is counted ([`Adversary::deeds`]), so that a test can see that the attack took place.
+//! Its twin runs the same code and rewrites nothing.
 
 mod lies;
 
@@ -32,8 +32,8 @@ pub enum Kind {
     WrongAnswers,
     /// Gives bodies that are not their headers', and else the truth.
     WrongBodies,
-    /// Claims a chain with more work, and closes all questions for it unanswered, as one that is busy does: nobody may be charged
-    /// for that.
+    /// Claims a chain with more work, and closes all questions for it unanswered, as one that is busy does: nobody may
+    /// be charged for that.
     Refuse,
     /// Passes blocks on with other contents, before anybody else, and gives nobody their bodies.
     GarbleBlocks,
@@ -53,7 +53,8 @@ pub enum Kind {
     FloodQuestions,
     /// Mines with a clock that is ahead by as much as others just allow.
     FalseTime,
-    /// Keeps the blocks it finds to itself, and shows them when that makes others' work worthless (Eyal and Sirer 2013).
+    /// Keeps the blocks it finds to itself, and shows them when that makes others' work worthless (Eyal and Sirer
+    /// 2013).
     SelfishMining,
     /// Pays, mines another chain in secret, and shows it once the payment was delivered (Nakamoto 2008).
     DoubleSpend,

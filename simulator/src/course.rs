@@ -26,7 +26,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long after the quiet there has to be a moment at which all nodes have one tip.
 const SETTLED_WITHIN: Duration = Duration::from_secs(120);
 
-/// With so many quiet minutes, or blocks' time, of which nobody pays in the second half, everything is mined at the end.
+/// With so many quiet minutes, or blocks' time, of which nobody pays in the second half, everything is mined at the
+/// end.
 const LONG_QUIET: u64 = 18;
 
 /// How many honest peers every honest node has at least, and how many where there are adversaries.

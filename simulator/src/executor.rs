@@ -1,8 +1,8 @@
 //! Virtual time: one heap of what happens when, and the tasks of all nodes, polled on this thread.
 //!
 //! What happens is ordered by (time, sequence): of two things at one moment the one that was planned first comes first.
-//! A task that is woken runs before time goes on, in the order in which tasks were woken. Nothing here reads a clock, and
-//! nothing depends on addresses in memory, so a seed decides all.
+//! A task that is woken runs before time goes on, in the order in which tasks were woken. Nothing here reads a clock,
+//! and nothing depends on addresses in memory, so a seed decides all.
 
 use cairn_common::runtime::{self, Runtime, Task};
 use cairn_ledger::Timestamp;
@@ -30,8 +30,8 @@ pub fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// When something is planned for, its number among all that was, and where it is kept: small, since a heap moves what it
-/// holds.
+/// When something is planned for, its number among all that was, and where it is kept: small, since a heap moves what
+/// it holds.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Planned {
     at: Nanos,

@@ -1,9 +1,11 @@
-//! What libp2p is to real nodes: connections, requests, gossip, the DHT and rendezvous points, between all nodes at once.
+//! What libp2p is to real nodes: connections, requests, gossip, the DHT and rendezvous points, between all nodes at
+//! once.
 //!
 //! `host` is one node's end; a [`Handle`] is what a node holds of it as its
-//! [`Transport`](cairn_network::transport::Transport). Modelled with its published rules is gossip ([`crate::gossip`]). Of
-//! Kademlia there is what nodes get from it: a search finds up to twenty of those who are in the DHT and can be reached,
-//! and who provides something is known to all of them. Relays are not modelled: whoever cannot be dialled dials others.
+//! [`Transport`](cairn_network::transport::Transport). Modelled with its published rules is gossip ([`crate::gossip`]).
+//! Of Kademlia there is what nodes get from it: a search finds up to twenty of those who are in the DHT and can be
+//! reached, and who provides something is known to all of them. Relays are not modelled: whoever cannot be dialled
+//! dials others.
 
 mod dialling;
 mod discovery;

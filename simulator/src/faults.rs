@@ -1,8 +1,8 @@
 //! Planted bugs: what there are, and a copy of the sources that has all of them.
 //!
 //! Each is a line of production code and what takes its place ([`Planted`]); the words stand in `simulator/faults`. One
-//! build has all of them: which one is seen is decided when it runs, by the variable `CAIRN_FAULT`. Production's sources
-//! stay untouched, and know nothing of this.
+//! build has all of them: which one is seen is decided when it runs, by the variable `CAIRN_FAULT`. Production's
+//! sources stay untouched, and know nothing of this.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

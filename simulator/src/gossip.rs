@@ -1,8 +1,8 @@
-//! gossipsub v1.1 for one node, by its published rules (libp2p specs, pubsub/gossipsub), and where they leave a choice as
-//! rust-libp2p has it: a mesh of few peers for each topic, joined at once by whoever comes while it is small and repaired at
-//! every heartbeat; ids told to some of the others (IHAVE, IWANT); what a node has itself made goes to more than its mesh;
-//! IDONTWANT of v1.2 for what is large. The numbers are those that `cairn-network` gives libp2p. Scores and peer exchange
-//! are off there, and here.
+//! gossipsub v1.1 for one node, by its published rules (libp2p specs, pubsub/gossipsub), and where they leave a choice
+//! as rust-libp2p has it: a mesh of few peers for each topic, joined at once by whoever comes while it is small and
+//! repaired at every heartbeat; ids told to some of the others (IHAVE, IWANT); what a node has itself made goes to more
+//! than its mesh; IDONTWANT of v1.2 for what is large. The numbers are those that `cairn-network` gives libp2p. Scores
+//! and peer exchange are off there, and here.
 
 use crate::executor::{Nanos, NodeId};
 use cairn_network::transport::{MessageNumber, Topic};
@@ -188,8 +188,8 @@ impl Gossip {
         Some(outcome)
     }
 
-    /// Who gets what this node has made: a block everybody, as `cairn-network` has it; a payment the mesh, and some of the
-    /// others while that is small.
+    /// Who gets what this node has made: a block everybody, as `cairn-network` has it; a payment the mesh, and some of
+    /// the others while that is small.
     fn audience(&self, topic: Topic, random: &mut ChaCha8Rng) -> Vec<NodeId> {
         let mesh = &self.meshes[place(topic)].peers;
         if topic == Topic::Blocks {

@@ -1,8 +1,8 @@
 //! Whole nodes by the hundred, in virtual time, from one seed.
 //!
 //! What runs is production code: ledger, chain with its writer and store, pool, network state, sync, and the miner's
-//! templates, put together as `cairn-node` puts them together ([`node`]). They take time, randomness, tasks, the disk and
-//! the transport from outside ([`cairn_common::runtime`], [`cairn_chain::store::MemoryDisk`],
+//! templates, put together as `cairn-node` puts them together ([`node`]). They take time, randomness, tasks, the disk
+//! and the transport from outside ([`cairn_common::runtime`], [`cairn_chain::store::MemoryDisk`],
 //! [`cairn_network::transport`]), and here that is this crate's: one thread, one heap of what happens when.
 //!
 //! # Map

@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// How this program's memory is laid out: a thousand nodes take gigabytes, of which each event touches a little somewhere. In
-/// huge pages, and with one place to allocate from, that takes an eighth less time.
+/// How this program's memory is laid out: a thousand nodes take gigabytes, of which each event touches a little
+/// somewhere. In huge pages, and with one place to allocate from, that takes an eighth less time.
 #[expect(unsafe_code, reason = "the allocator looks for this very symbol, before any code of ours runs")]
 #[unsafe(export_name = "malloc_conf")]
 pub static MALLOC_CONF: &[u8; 21] = b"thp:always,narenas:1\0";
@@ -93,8 +93,8 @@ enum Command {
     },
     /// Plays a scenario on real cairn-node processes, with the faults of a seed, and says whether all holds
     Chaos(chaos::run::Arguments),
-    /// Plays one schedule of blocks and payments in the simulator and on real cairn-node processes, and compares how fast they
-    /// spread
+    /// Plays one schedule of blocks and payments in the simulator and on real cairn-node processes, and compares how
+    /// fast they spread
     Validate(validation::Arguments),
 }
 

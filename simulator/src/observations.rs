@@ -56,7 +56,8 @@ pub struct Found {
     pub work: f64,
 }
 
-/// So many blocks that are left and followed fit one batch, whatever is in them here: a chain tells of them as of one move.
+/// So many blocks that are left and followed fit one batch, whatever is in them here: a chain tells of them as of one
+/// move.
 const SHORT: u64 = 60;
 
 /// Everything that was seen.
@@ -184,8 +185,8 @@ impl Observations {
         }
     }
 
-    /// The height at which two chains part, and what the first has above it; nothing where somebody has blocks that nobody
-    /// has found.
+    /// The height at which two chains part, and what the first has above it; nothing where somebody has blocks that
+    /// nobody has found.
     fn fork(&self, from: BlockId, to: BlockId) -> Option<(u64, Vec<BlockId>)> {
         let (mut one, mut other, mut left) = (from, to, Vec::new());
         while one != other {

@@ -352,8 +352,8 @@ pub fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
 
 /// A block takes 256 attempts at the beginning.
 const EASY: u32 = 0x2000_ffff;
-/// And 16 at least: were the first target the easiest, the difficulty could not fall where blocks come late by chance, and
-/// they would come too rarely on average.
+/// And 16 at least: were the first target the easiest, the difficulty could not fall where blocks come late by chance,
+/// and they would come too rarely on average.
 const LIMIT: u32 = 0x200f_ffff;
 /// Who has money at the beginning: those who pay, those who forge, and customers.
 const WITH_MONEY: u64 = 20;

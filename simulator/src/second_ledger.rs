@@ -1,5 +1,5 @@
-//! A second ledger: a chain followed by plain arithmetic, which knows nothing of what the first one decides. All nodes run
-//! the same ledger, so that where it is wrong they agree; here it shows.
+//! A second ledger: a chain followed by plain arithmetic, which knows nothing of what the first one decides. All nodes
+//! run the same ledger, so that where it is wrong they agree; here it shows.
 //!
 //! From the ledger it takes what a block says, ids, and one signature's check. Work and targets are floating-point
 //! numbers, near enough to tell a rule from another.

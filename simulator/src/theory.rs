@@ -1,16 +1,16 @@
 //! What theory says of a network, to compare with what was measured.
 
 /// The share of blocks that others overtake while they are on their way: with blocks that take `delay` on average to
-/// whoever mines, one found in `interval` (Decker and Wattenhofer 2013, with ∫(1 − f(t))dt as the mean delay), when others
-/// than its finder have a share `others` of all hashes: nobody competes with themselves.
+/// whoever mines, one found in `interval` (Decker and Wattenhofer 2013, with ∫(1 − f(t))dt as the mean delay), when
+/// others than its finder have a share `others` of all hashes: nobody competes with themselves.
 pub fn stale_rate(delay_ms: f64, interval_ms: f64, others: f64) -> f64 {
     // Of the pair that conflicts one is stale.
     let conflict = 1.0 - (-delay_ms * others / interval_ms).exp();
     conflict / (1.0 + conflict)
 }
 
-/// The share of the chain of a selfish miner with a share `alpha` of all hashes, when of two blocks of one height a share
-/// `gamma` of the others goes on from the selfish miner's (Eyal and Sirer 2013, equation 8).
+/// The share of the chain of a selfish miner with a share `alpha` of all hashes, when of two blocks of one height a
+/// share `gamma` of the others goes on from the selfish miner's (Eyal and Sirer 2013, equation 8).
 pub fn selfish_share(alpha: f64, gamma: f64) -> f64 {
     let one = 1.0 - alpha;
     let gain = alpha * one * one * (4.0 * alpha + gamma * (1.0 - 2.0 * alpha)) - alpha.powi(3);
@@ -35,9 +35,9 @@ pub fn double_spend(q: f64, confirmations: u64) -> f64 {
     1.0 - fails
 }
 
-/// How many blocks there are after a time of `intervals`, when miners hash so many times as much as the first difficulty is
-/// for from each of these moments on: what the difficulty rule (ASERT) leads to, with a half-life of so many intervals, in
-/// steps of a hundredth of an interval.
+/// How many blocks there are after a time of `intervals`, when miners hash so many times as much as the first
+/// difficulty is for from each of these moments on: what the difficulty rule (ASERT) leads to, with a half-life of so
+/// many intervals, in steps of a hundredth of an interval.
 pub fn blocks_by(power: &[(f64, f64)], half_life: f64, intervals: f64) -> f64 {
     const STEPS: u64 = 100;
     let (mut blocks, mut factor, mut changes) = (0.0, 1.0, power.iter().peekable());

@@ -1,6 +1,6 @@
-//! Is the model true? One schedule (who is connected to whom, who finds a block and who pays, and when) is played in the
-//! simulator and on real `cairn-node` processes with lines of the same latencies, and how fast blocks came to chains and
-//! payments to pools is compared.
+//! Is the model true? One schedule (who is connected to whom, who finds a block and who pays, and when) is played in
+//! the simulator and on real `cairn-node` processes with lines of the same latencies, and how fast blocks came to
+//! chains and payments to pools is compared.
 //!
 //! [`schedule`] is what both play, [`model`] and [`real`] are the two sides, [`arrivals`] is what came where and when.
 

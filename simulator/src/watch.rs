@@ -1,5 +1,5 @@
-//! What nodes do to each other, as it is seen between them: whom they dial, what they ask, what they are given, and what
-//! they say of gossip. The [oracles](crate::oracles) judge it at the end.
+//! What nodes do to each other, as it is seen between them: whom they dial, what they ask, what they are given, and
+//! what they say of gossip. The [oracles](crate::oracles) judge it at the end.
 
 mod conduct;
 mod dials;

@@ -193,8 +193,8 @@ impl Intruder {
         None
     }
 
-    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and lets whoever asks wait for as
-    /// long as they like; whether it was asked. (A question that is dropped closes its stream, which is an answer.)
+    /// Waits until it is asked something of the protocol at this place of [`REQUESTS`], and lets whoever asks wait for
+    /// as long as they like; whether it was asked. (A question that is dropped closes its stream, which is an answer.)
     pub async fn holds_when_asked(&mut self, protocol: usize, within: Duration) -> bool {
         let deadline = Instant::now() + within;
         while let Ok(event) = timeout_at(deadline, self.swarm.select_next_some()).await {

@@ -14,8 +14,8 @@ use std::os::unix::fs::FileExt;
 use std::{path::Path, path::PathBuf, sync::Arc};
 
 const BLOCKS: u64 = 60;
-/// Where bytes flip, while nobody looks: what a start reads of so small a chain is made again from what is here, and bodies are
-/// asked of others.
+/// Where bytes flip, while nobody looks: what a start reads of so small a chain is made again from what is here, and
+/// bodies are asked of others.
 const TABLES: [&[&str]; 2] =
     [&["account_by_index", "location_by_txid", "roots_by_part", "undo_by_block"], &["body_by_block"]];
 

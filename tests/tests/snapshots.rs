@@ -114,8 +114,8 @@ async fn of_a_short_chain_all_blocks_are_fetched_and_the_log_says_why() {
     assert!(new.log().contains("the chain is too short to begin with a snapshot: fetching all blocks"));
 }
 
-/// A node that keeps all executes what it has not, from block 0, while it serves, and is then like any other; whatever kills
-/// it on the way.
+/// A node that keeps all executes what it has not, from block 0, while it serves, and is then like any other; whatever
+/// kills it on the way.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_blocks_below_a_snapshot_are_executed_aside_and_taken_over() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
@@ -139,8 +139,8 @@ async fn the_blocks_below_a_snapshot_are_executed_aside_and_taken_over() {
     holds_together(&network, &mut new).await;
 }
 
-/// A majority of the work that once gave itself money: what a snapshot rests on is work alone, until the blocks below it are
-/// executed. Then the node ends, and says why.
+/// A majority of the work that once gave itself money: what a snapshot rests on is work alone, until the blocks below
+/// it are executed. Then the node ends, and says why.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_history_that_breaks_a_rule_ends_the_node_that_began_with_a_snapshot_above() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));
@@ -265,8 +265,8 @@ async fn a_disk_that_fills_up_during_a_restore_loses_nothing() {
     holds_together(&network, &mut new).await;
 }
 
-/// A chain that leaves its own where nothing leads back any more: it says so, and begins anew with a snapshot of that chain. One
-/// that is to execute all ends instead.
+/// A chain that leaves its own where nothing leads back any more: it says so, and begins anew with a snapshot of that
+/// chain. One that is to execute all ends instead.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chain_that_leaves_below_what_is_kept_is_begun_anew_with_its_snapshot() {
     let network = Arc::new(TestNetwork::new().with_snapshots(EVERY));

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 
 /// Blocks in a stretch of these networks.
 const STRETCH: u64 = 64;
-/// The length of their chains: a node that prunes keeps 288, prunes 32 at a time, and so has pruned two stretches, and the
-/// third in part.
+/// The length of their chains: a node that prunes keeps 288, prunes 32 at a time, and so has pruned two stretches, and
+/// the third in part.
 const BLOCKS: u64 = 288 + 3 * STRETCH - 1;
 const PRUNES: &str = "--storage.keep_blocks=288";
 const ONE_STRETCH: &str = "--storage.keep_stretches=1";
@@ -132,8 +132,8 @@ async fn a_stretch_that_few_hold_is_fetched_by_one_more_and_is_there_when_the_ot
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
 }
 
-/// A network whose nodes look who holds a stretch every two or three seconds, a node that keeps all, and one that has a place
-/// for one more stretch beside three strangers who say that they keep all of them.
+/// A network whose nodes look who holds a stretch every two or three seconds, a node that keeps all, and one that has a
+/// place for one more stretch beside three strangers who say that they keep all of them.
 async fn beside_three(bodies: Bodies) -> (Vec<Pretender>, Node, Node, TempDir) {
     let shaped = TestNetwork::shaped(86_400_000, true, |params| params.interval_ms = 1_000);
     let network = Arc::new(shaped.with_stretches(STRETCH));

@@ -30,8 +30,9 @@
 //! has a proof.
 //!
 //! # Invariants
-//! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so, who tells a faucet once
-//!    for all: it is never lost, and nothing else is sent again on the wallet's own account. No answer of a node closes it: only a proof does.
+//! 1. A payment leaves only after it is in the journal on disk, and only when its owner says so, who tells a faucet
+//!    once for all: it is never lost, and nothing else is sent again on the wallet's own account. No answer of a node
+//!    closes it: only a proof does.
 //! 2. A wallet file is never overwritten by another wallet, and never seen half-written: a new account or a new
 //!    password replaces it whole.
 //! 3. Secrets live in memory that is wiped, and leave only as ciphertext, or as the words `new` shows. (What the

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How long another node has to answer.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
-/// How old may be what others said, and what the DHT said, before they are asked again. Whoever loads pages makes no more
-/// requests than these.
+/// How old may be what others said, and what the DHT said, before they are asked again. Whoever loads pages makes no
+/// more requests than these.
 const OTHERS_EVERY: Duration = Duration::from_secs(2);
 /// What others said longer ago than this is shown to nobody: a page waits for what they say now.
 const OTHERS_WITHIN: Duration = Duration::from_secs(10);

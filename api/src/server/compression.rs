@@ -1,5 +1,5 @@
-//! Long answers are compressed for whoever reads gzip (RFC 9110, 8.4.1.3): proofs are hex, and half as many bytes then; pages a
-//! fifth.
+//! Long answers are compressed for whoever reads gzip (RFC 9110, 8.4.1.3): proofs are hex, and half as many bytes then;
+//! pages a fifth.
 
 use super::http;
 use cairn_common::runtime;

@@ -2,10 +2,10 @@
 //!
 //! # Bounds
 //! A header that shows more work than the followed chain cost that work: it is always taken in. Any other is cheap, and
-//! is kept only while it is near the tip ([`near_tip_work`](cairn_ledger::fork_choice::near_tip_work)) and there is room: its
-//! origin has few, and the tree is not full. What makes room is the childless header of the least total work, of the
-//! same origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the tip,
-//! and stay until their bodies are judged or their sender is gone; their sender's presync bounds their number.
+//! is kept only while it is near the tip ([`near_tip_work`](cairn_ledger::fork_choice::near_tip_work)) and there is
+//! room: its origin has few, and the tree is not full. What makes room is the childless header of the least total work,
+//! of the same origin first. Headers of a presynced branch are *pinned*: they were proven to lead to more work than the
+//! tip, and stay until their bodies are judged or their sender is gone; their sender's presync bounds their number.
 //!
 //! Bodies stay in memory up to a bound; then they go to the disk, but only those on the way to a header with more
 //! work than the followed chain.
@@ -22,8 +22,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 const LOW_WORK_PER_ORIGIN: usize = 4_000;
 /// All headers in the tree, but for those that nothing may refuse. About 50 MB.
 const HEADERS: usize = 100_000;
-/// So many of those who brought a header after the first are remembered, each of 16 bytes: whoever is to take it away again by
-/// leaving has to have brought it first with as many others of its own.
+/// So many of those who brought a header after the first are remembered, each of 16 bytes: whoever is to take it away
+/// again by leaving has to have brought it first with as many others of its own.
 const ALSO: usize = 8;
 /// Ids remembered as invalid; the oldest is forgotten, and would be found invalid again.
 const INVALID: usize = 4096;
@@ -104,7 +104,8 @@ pub(crate) struct HeaderTree {
     invalid: InvalidBlocks,
 }
 
-/// What a node keeps beside its chain: headers of other branches, and of blocks that are on their way, with their bodies.
+/// What a node keeps beside its chain: headers of other branches, and of blocks that are on their way, with their
+/// bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Aside {
     /// Headers.
@@ -331,8 +332,8 @@ impl HeaderTree {
         self.invalid.0.get(id).copied().flatten()
     }
 
-    /// Forgets headers that only `origin` brought, at the ends of branches and without a body. Those without more work than the
-    /// followed chain (`tip`) count for another who brought them while that one has few.
+    /// Forgets headers that only `origin` brought, at the ends of branches and without a body. Those without more work
+    /// than the followed chain (`tip`) count for another who brought them while that one has few.
     pub(crate) fn forget_origin(&mut self, origin: Origin, tip: Work) {
         self.pass_on(origin, tip);
         self.prune(|entry| entry.origin == origin && matches!(entry.body, BodyState::Missing));
@@ -464,8 +465,9 @@ mod tests {
         assert_eq!(tree.best(), Some((Height::new(1), Work::from_u64(10))));
     }
 
-    /// Headers that somebody else had brought before were once forgotten with that one, and refused with their bodies while
-    /// whoever the bodies came from had brought them, too: whoever named headers first and left had all of it fetched again.
+    /// Headers that somebody else had brought before were once forgotten with that one, and refused with their bodies
+    /// while whoever the bodies came from had brought them, too: whoever named headers first and left had all of it
+    /// fetched again.
     #[test]
     fn a_header_stays_while_one_who_brought_it_does() {
         let (mut tree, tip) = (HeaderTree::new(BLOCK_BYTES), Work::from_u64(1000));

@@ -57,7 +57,8 @@ impl Healer<'_> {
         Ok(header)
     }
 
-    /// Fetches the bodies of the followed chain that cannot be read. Blocks of other branches whose bodies cannot be read go.
+    /// Fetches the bodies of the followed chain that cannot be read. Blocks of other branches whose bodies cannot be
+    /// read go.
     pub(super) fn heal_bodies(&self) -> Result<(), Unhealed> {
         for height in self.kept_heights()? {
             let header = self.store.header_on_chain(height)?;
@@ -75,8 +76,8 @@ impl Healer<'_> {
             }
         }
         self.drop_unreadable_branches()?;
-        // Bodies are in files of their own, which nothing merges: with a new one in its place, a damaged one is never read
-        // again. Where the table itself is damaged, it is written anew.
+        // Bodies are in files of their own, which nothing merges: with a new one in its place, a damaged one is never
+        // read again. Where the table itself is damaged, it is written anew.
         if self.store.first_damage::<BodyByBlock>().is_none() {
             return Ok(self.store.sync()?);
         }
@@ -90,7 +91,8 @@ impl Healer<'_> {
         Ok(anew.end()?)
     }
 
-    /// Removes blocks off the followed chain whose bodies cannot be read: with their headers, which say that they are here.
+    /// Removes blocks off the followed chain whose bodies cannot be read: with their headers, which say that they are
+    /// here.
     fn drop_unreadable_branches(&self) -> Result<(), Unhealed> {
         let mut batch = self.store.batch(0);
         for header in self.store.headers() {

@@ -101,7 +101,8 @@ impl<'a> Forward<'a> {
         }
     }
 
-    /// The leaves at these indices, in the order of the second numbers. Run by run, each of which is read and hashed once.
+    /// The leaves at these indices, in the order of the second numbers. Run by run, each of which is read and hashed
+    /// once.
     fn leaves(&mut self, mut places: Vec<(u64, usize)>) -> Result<Vec<(u64, Leaf)>, Unhealed> {
         places.sort_unstable();
         let found = places.into_iter().map(|(index, place)| Ok((place, (index, self.leaf(index)?))));
@@ -149,7 +150,8 @@ impl<'a> Forward<'a> {
         let of_base = match self.base {
             Base::Genesis(_) => None,
             Base::Own { .. } | Base::Others { .. } => {
-                // Those that were created since then are passed: few, as there is a snapshot every some thousand blocks.
+                // Those that were created since then are passed: few, as there is a snapshot every some thousand
+                // blocks.
                 let mut below = self.healer.store.indices_below(address);
                 below.find(|below| below.as_ref().map_or(true, |(_, index)| *index < self.base_count)).transpose()?
             }
@@ -159,7 +161,8 @@ impl<'a> Forward<'a> {
     }
 }
 
-/// Makes an order of these leaves alone, which ascend, with the sentinel before them: that others have no account is known.
+/// Makes an order of these leaves alone, which ascend, with the sentinel before them: that others have no account is
+/// known.
 fn reduce(leaves: &mut Vec<(u64, Leaf)>) {
     leaves.insert(0, (0, Leaf::SENTINEL));
     let nexts: Vec<Address> = leaves.iter().skip(1).map(|(_, leaf)| leaf.address).chain([Address::ZERO]).collect();

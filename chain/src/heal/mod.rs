@@ -12,17 +12,18 @@
 //! | `roots_by_part`, `touch_by_account`, snapshots | nothing: they are dropped, and made again as at first |
 //! | `meta` | the network's rules, the chain, and the configuration |
 //!
-//! Nothing is believed that is not proven: a header by its id, a body by its header, a run by the state root in one. What
-//! was executed again is compared with the tip's state root when it is read next.
+//! Nothing is believed that is not proven: a header by its id, a body by its header, a run by the state root in one.
+//! What was executed again is compared with the tip's state root when it is read next.
 //!
 //! # What is damage
 //! What RocksDB calls corrupt, records that are no records of ours, and such as must be there and are not. It is the
-//! writer who mends, whoever met the damage: nothing else is written meanwhile, and readers go on. A table that is damaged
-//! again and again is on a disk that is dying: then the node stops, as it does where a record cannot be made again.
+//! writer who mends, whoever met the damage: nothing else is written meanwhile, and readers go on. A table that is
+//! damaged again and again is on a disk that is dying: then the node stops, as it does where a record cannot be made
+//! again.
 //!
 //! # Map
-//! [`Healer`] which table, and what is asked of others · `tables` those that follow from others · `blocks` headers, bodies,
-//! undo records · `accounts` balances · `forward` blocks executed once more
+//! [`Healer`] which table, and what is asked of others · `tables` those that follow from others · `blocks` headers,
+//! bodies, undo records · `accounts` balances · `forward` blocks executed once more
 
 mod accounts;
 mod blocks;

@@ -2,7 +2,8 @@
 //!
 //! # Map
 //! `checker` what they do with a block, or with transactions for the pool, and what they need not check again
-//! (signature cache); `shared_checks` what nodes of a simulation need not · this file hands blocks to them, and what becomes of a block to the writer
+//! (signature cache); `shared_checks` what nodes of a simulation need not · this file hands blocks to them, and what
+//! becomes of a block to the writer
 //!
 //! # Invariants
 //! 1. A block on its way has room in the writer's mailbox before it gets a worker: no worker ever waits for the writer.
@@ -23,15 +24,15 @@ use checker::{Checker, Share};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Of the bytes for blocks so much is between their arrival and the writer's turn: two of its runs, so that there is work for
-/// the other cores until it has connected one.
+/// Of the bytes for blocks so much is between their arrival and the writer's turn: two of its runs, so that there is
+/// work for the other cores until it has connected one.
 const IN_FLIGHT_PART: usize = 2;
-/// So small a part of that is what a block takes of it at least, so that those let in leave half of the writer's mailbox to
-/// others.
+/// So small a part of that is what a block takes of it at least, so that those let in leave half of the writer's
+/// mailbox to others.
 const LEAST_PART: usize = MAILBOX / 2;
 
-/// So few transactions are checked where they are asked for: another thread would have to be woken for them, and whoever asked
-/// once more, which takes as long.
+/// So few transactions are checked where they are asked for: another thread would have to be woken for them, and
+/// whoever asked once more, which takes as long.
 const FEW: usize = 2;
 
 /// Hands work to the workers. Cloning shares them.
@@ -42,7 +43,8 @@ pub(crate) struct Precheck {
     rooms: Rooms,
     /// What the smallest block takes of them.
     least_bytes: usize,
-    /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of keys.
+    /// Checks for the pool at once: one for each core. Callers of JSON-RPC start them, too, and each needs a table of
+    /// keys.
     pool_checks: Arc<Semaphore>,
 }
 

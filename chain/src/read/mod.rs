@@ -118,8 +118,8 @@ impl Reader {
         self.view.borrow().clone()
     }
 
-    /// What is read from memory alone; nothing where that would have to wait for the disk, or meets damage. For whoever must
-    /// not wait; only single records are looked up like this, ranges are read all the same.
+    /// What is read from memory alone; nothing where that would have to wait for the disk, or meets damage. For whoever
+    /// must not wait; only single records are looked up like this, ranges are read all the same.
     pub fn resident<T>(&self, read: impl FnOnce(&Self) -> Result<T, StoreError>) -> Option<T> {
         let (_, view) = watch::channel(Arc::new(self.store().resident()));
         let mender = Mender { is_off: true, ..self.mender.clone() };

@@ -1,4 +1,5 @@
-//! Whatever bytes stand in a file of blocks: each whole block is read, and what follows it is refused (docs/testing.md).
+//! Whatever bytes stand in a file of blocks: each whole block is read, and what follows it is refused
+//! (docs/testing.md).
 
 use super::{BlockFile, BlockFileWriter};
 use cairn_fuzz::Target;

@@ -1,9 +1,9 @@
 //! How a restored state becomes the chain's, a batch at a time.
 //!
-//! A note says that it is under way, and of which block, before anything is changed; the last batch moves the tip, says that
-//! the blocks up to there are not here, and removes the note. Whatever is written in between is the same when it is
-//! written again, and nobody reads it: after a crash the next start does all of it again, from what is still in its own
-//! tables.
+//! A note says that it is under way, and of which block, before anything is changed; the last batch moves the tip, says
+//! that the blocks up to there are not here, and removes the note. Whatever is written in between is the same when it
+//! is written again, and nobody reads it: after a crash the next start does all of it again, from what is still in its
+//! own tables.
 
 use crate::store::schema::{
     IdByHeight, LeavesByRun, Meta, MetaKey, MetaRecord, RestoredHeader, RunKey, SnapshotRecord,
@@ -14,8 +14,8 @@ use cairn_ledger::{Height, LinkedHeader};
 
 /// Headers in a batch.
 const HEADERS: usize = 4_096;
-/// What a run takes of the bytes for blocks while it is put in place: its accounts are in memory, 120 bytes for each. Each time
-/// a file is added to three tables, so as many go at once as fit.
+/// What a run takes of the bytes for blocks while it is put in place: its accounts are in memory, 120 bytes for each.
+/// Each time a file is added to three tables, so as many go at once as fit.
 const RUN_BYTES: usize = RUN_LEAVES * 128;
 
 /// The accounts of a snapshot that is all here, on their way to their place.

@@ -146,8 +146,8 @@ impl SnapshotMaker {
         Ok(())
     }
 
-    /// Drops what is older than the last two, once the newest is half a period old: whoever fetches it then has had half a
-    /// period for it.
+    /// Drops what is older than the last two, once the newest is half a period old: whoever fetches it then has had
+    /// half a period for it.
     fn drop_old(&self, store: &ChainStore, tip: u64, newest: u64) -> Result<(), StoreError> {
         if tip < newest.saturating_add(self.every / 2) {
             return Ok(());

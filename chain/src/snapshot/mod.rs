@@ -1,27 +1,28 @@
 //! Snapshots: the accounts as they were after some block, for nodes that begin with them instead of with block 0.
 //!
 //! # Whose word it is
-//! Nobody's. A run of a snapshot is verified against the state root in a header ([`StateRun`]), and the header by the work
-//! on it and above it. What is not checked by whoever begins so is that the blocks up to there were right: that most of
-//! the work was spent on an invalid history. Such a node has `trust: work`, one that executed all blocks `trust: full`.
+//! Nobody's. A run of a snapshot is verified against the state root in a header ([`StateRun`]), and the header by the
+//! work on it and above it. What is not checked by whoever begins so is that the blocks up to there were right: that
+//! most of the work was spent on an invalid history. Such a node has `trust: work`, one that executed all blocks
+//! `trust: full`.
 //!
 //! # Making
-//! Every so many blocks (`snapshot_every`, the same number on all nodes) the writer reads the accounts while nobody asks
-//! it anything, run by run, and stores them once more (`make`). It may begin some blocks later: undo records tell what the
-//! accounts were. In the end the runs have to lead to the state root in the block's header, so each snapshot checks all that
-//! the disk has of the accounts. The last two are kept, and the one before until the newest is half a period old. Whoever
-//! has the tip finds one of them at least `snapshot_every` blocks down, where no reorganisation reaches it, and that one stays
-//! for half a period at the least.
+//! Every so many blocks (`snapshot_every`, the same number on all nodes) the writer reads the accounts while nobody
+//! asks it anything, run by run, and stores them once more (`make`). It may begin some blocks later: undo records tell
+//! what the accounts were. In the end the runs have to lead to the state root in the block's header, so each snapshot
+//! checks all that the disk has of the accounts. The last two are kept, and the one before until the newest is half a
+//! period old. Whoever has the tip finds one of them at least `snapshot_every` blocks down, where no reorganisation
+//! reaches it, and that one stays for half a period at the least.
 //!
 //! # Restoring
-//! All headers come first, and are checked; then the runs as of the *pivot*, the last such height that is deep enough, in any
-//! order and from anybody ([`Restore`]). They lie in tables of their own, so that a crash costs nothing that came, and
-//! until the last is here the chain is at block 0. Then they are put in place (`install`), in an order that a crash may
-//! interrupt anywhere: the next start does it again.
+//! All headers come first, and are checked; then the runs as of the *pivot*, the last such height that is deep enough,
+//! in any order and from anybody ([`Restore`]). They lie in tables of their own, so that a crash costs nothing that
+//! came, and until the last is here the chain is at block 0. Then they are put in place (`install`), in an order that a
+//! crash may interrupt anywhere: the next start does it again.
 //!
 //! # Map
-//! [`Snapshots`] what is held, and given · `make` how the writer makes one · [`Restore`] what comes from others · `install`
-//! how it becomes the chain
+//! [`Snapshots`] what is held, and given · `make` how the writer makes one · [`Restore`] what comes from others ·
+//! `install` how it becomes the chain
 
 pub(crate) mod install;
 mod make;
@@ -137,8 +138,8 @@ impl Snapshots {
         self.held.borrow().iter().filter(|held| !held.is_damaged()).map(Held::info).collect()
     }
 
-    /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked, and a
-    /// damaged snapshot is given no more: it is only a copy.
+    /// A run of one; `None` where there is no such snapshot any more, or no such run. What the disk gives is checked,
+    /// and a damaged snapshot is given no more: it is only a copy.
     pub(crate) fn run(&self, store: &ChainStore, state_root: &Hash, number: u64) -> Option<StateRun> {
         let held = self.held.borrow().iter().find(|held| held.state_root == *state_root).cloned()?;
         let expected = held.tree.run_root(number).filter(|_| !held.is_damaged())?;

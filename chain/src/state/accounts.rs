@@ -1,18 +1,19 @@
-//! The accounts at the tip that are in memory: what blocks are executed on. The disk holds all of them for the rest, for
-//! the next start, and for readers.
+//! The accounts at the tip that are in memory: what blocks are executed on. The disk holds all of them for the rest,
+//! for the next start, and for readers.
 //!
-//! Accounts lie by index, in the buckets of the account tree, and are loaded and forgotten by bucket. One that is loaded is
-//! found by a hash of its address.
+//! Accounts lie by index, in the buckets of the account tree, and are loaded and forgotten by bucket. One that is
+//! loaded is found by a hash of its address.
 //!
 //! Whoever has none is proved absent by the account below. As long as all accounts are loaded, that is found in memory:
-//! from a landmark, one address of four in a sorted map, it is reached along `next`, the leaves' own list, in a few steps.
-//! Otherwise the disk is asked, which is as it was after the last batch: what was created and removed since is noted.
+//! from a landmark, one address of four in a sorted map, it is reached along `next`, the leaves' own list, in a few
+//! steps. Otherwise the disk is asked, which is as it was after the last batch: what was created and removed since is
+//! noted.
 //!
 //! Which addresses are landmarks, and where they hash to, depends on a secret, since a receiver's address may be any
 //! 32 bytes: nobody can choose some that fall together, or lie far from every landmark.
 //!
-//! An account that is loaded takes 80 bytes, its place in the table about 10, the landmarks about 14; the hashes over it
-//! another 64.
+//! An account that is loaded takes 80 bytes, its place in the table about 10, the landmarks about 14; the hashes over
+//! it another 64.
 
 use crate::{store::StoreError, store::schema::IndexByAddress};
 use cairn_ledger::{Address, accounts::Leaf};
@@ -130,15 +131,16 @@ impl Accounts {
         true
     }
 
-    /// All are to be loaded, one bucket after another: what is needed for that is kept from now on. Nothing is loaded yet.
+    /// All are to be loaded, one bucket after another: what is needed for that is kept from now on. Nothing is loaded
+    /// yet.
     pub(super) fn set_loading(&mut self) {
         if let Order::Disk(partial) = &mut self.order {
             partial.landmarks = Some(BTreeMap::from([(Address::ZERO, 0)]));
         }
     }
 
-    /// The first buckets that are not loaded although all are to be, at most so many; none once all are, and the disk is
-    /// asked no more.
+    /// The first buckets that are not loaded although all are to be, at most so many; none once all are, and the disk
+    /// is asked no more.
     pub(super) fn next_to_load(&mut self, max: usize) -> Vec<u64> {
         let Order::Disk(partial) = &mut self.order else { return Vec::new() };
         if partial.landmarks.is_none() {
@@ -205,7 +207,8 @@ impl Accounts {
         }
     }
 
-    /// A loaded bucket that was not used lately (the clock of page replacement), and is not the last: that one will grow.
+    /// A loaded bucket that was not used lately (the clock of page replacement), and is not the last: that one will
+    /// grow.
     pub(super) fn unused(&mut self) -> Option<usize> {
         let (last, Order::Disk(partial)) = (self.buckets.len().checked_sub(1)?, &mut self.order) else { return None };
         // Once around clears all marks, so that the second time finds one.
@@ -565,7 +568,8 @@ mod tests {
         );
     }
 
-    /// Each bucket is forgotten and loaded again; the last stays, and one that was used stays longer than one that was not.
+    /// Each bucket is forgotten and loaded again; the last stays, and one that was used stays longer than one that was
+    /// not.
     #[test]
     fn what_is_forgotten_is_not_found_until_it_is_loaded_again() {
         let all: Vec<u16> = (1..40).collect();

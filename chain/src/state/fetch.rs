@@ -114,8 +114,8 @@ impl State {
         self.expect(index)
     }
 
-    /// Forgets what was not used for the longest time, until no more is loaded than may be. The disk has to have what is
-    /// here.
+    /// Forgets what was not used for the longest time, until no more is loaded than may be. The disk has to have what
+    /// is here.
     pub(crate) fn forget_unused(&mut self) {
         if self.accounts.loaded() > self.max_loaded {
             self.accounts.set_partial();
@@ -123,8 +123,8 @@ impl State {
         }
     }
 
-    /// The same, so that there is room for what these blocks touch, be it more than is left to imports: each account may
-    /// bring a bucket of its own.
+    /// The same, so that there is room for what these blocks touch, be it more than is left to imports: each account
+    /// may bring a bucket of its own.
     pub(crate) fn make_room(&mut self, blocks: &[CheckedBlock]) {
         if self.accounts.partial().is_some() {
             let payments = blocks.iter().flat_map(CheckedBlock::transactions);

@@ -1,9 +1,9 @@
 //! The state at the start.
 //!
 //! A start does not read all accounts. The roots of all buckets are stored every some hundred blocks, and when a node
-//! stops; undo records tell which accounts were touched since, and their buckets alone are read. What comes out has to be
-//! the root in the tip's header, so the stored roots need no trust. The other buckets are read when they are needed or, if
-//! all fit in memory, while nobody asks the writer anything; each is checked against its root then.
+//! stops; undo records tell which accounts were touched since, and their buckets alone are read. What comes out has to
+//! be the root in the tip's header, so the stored roots need no trust. The other buckets are read when they are needed
+//! or, if all fit in memory, while nobody asks the writer anything; each is checked against its root then.
 
 use super::{Source, State, accounts::Accounts};
 use crate::store::schema::{LinkByIndex, StoredRoots};
@@ -49,8 +49,8 @@ pub(super) struct Room {
 }
 
 impl Room {
-    /// How `count` accounts lie in so many bytes. Buckets keep the size they had before (`stored`) unless the bound is now
-    /// far from where one size gives way to the other: with another size all accounts have to be read.
+    /// How `count` accounts lie in so many bytes. Buckets keep the size they had before (`stored`) unless the bound is
+    /// now far from where one size gives way to the other: with another size all accounts have to be read.
     fn of(count: u64, bytes: Option<u64>, stored: Option<u32>) -> Result<Self, StoreError> {
         let Some(bytes) = bytes else { return Ok(Self { bits: BUCKET_BITS, max_loaded: u64::MAX }) };
         // As many again may be created until the next start.
@@ -71,8 +71,8 @@ impl Room {
     }
 }
 
-/// Loads and hashes the accounts, loads the tip, and makes sure that they belong together. Of the accounts no more stay in
-/// memory than fit into so many bytes.
+/// Loads and hashes the accounts, loads the tip, and makes sure that they belong together. Of the accounts no more stay
+/// in memory than fit into so many bytes.
 pub(crate) fn load(
     store: &ChainStore,
     spec: &ChainSpec,
@@ -286,8 +286,8 @@ fn count_in_part(ranges: &[Range<u64>]) -> usize {
     some.count()
 }
 
-/// Buckets to be read, from the ascending numbers of those that must be: with what lies between two that are near, since
-/// another search costs more than to read on. A range has `most` at the most.
+/// Buckets to be read, from the ascending numbers of those that must be: with what lies between two that are near,
+/// since another search costs more than to read on. A range has `most` at the most.
 fn near(numbers: &[u64], most: u64) -> Vec<Range<u64>> {
     let mut ranges: Vec<Range<u64>> = Vec::new();
     for number in numbers {

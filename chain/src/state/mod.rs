@@ -1,15 +1,17 @@
 //! The state at the tip: accounts and the tree over them, as one. What fits is in memory, the rest on the disk.
 //!
 //! # Map
-//! `accounts` the accounts in memory · [`load()`] what is there at the start, and loaded by and by · `fetch` what is loaded
-//! when it is needed, and forgotten when it takes too much · [`StagedState`] how an import moves the state · [`StateHistory`] accounts as they
-//! were after the last blocks
+//! `accounts` the accounts in memory · [`load()`] what is there at the start, and loaded by and by · `fetch` what is
+//! loaded when it is needed, and forgotten when it takes too much · [`StagedState`] how an import moves the state ·
+//! [`StateHistory`] accounts as they were after the last blocks
 //!
 //! # Invariants
 //! 1. Accounts and tree move together, and have the same buckets loaded; at the tip their root is the one in the tip's
 //!    header.
-//! 2. Between two imports the state is the one on the disk. During one, every bucket that differs from the disk is loaded.
-//! 3. What is loaded from the disk hashes to what the tree has in memory: damage is found before anything is executed on it.
+//! 2. Between two imports the state is the one on the disk. During one, every bucket that differs from the disk is
+//!    loaded.
+//! 3. What is loaded from the disk hashes to what the tree has in memory: damage is found before anything is executed
+//!    on it.
 //! 4. The last bucket is always loaded.
 
 pub(crate) mod accounts;

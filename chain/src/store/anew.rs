@@ -1,7 +1,8 @@
 //! A table written anew, beside what it is, and put in its place in one step.
 //!
-//! RocksDB cannot take a damaged block out of a file: whoever reads across it fails, and a compaction that meets it ends
-//! all writing. So a table that is damaged gets a column family of its own once more; what it was goes at the next start.
+//! RocksDB cannot take a damaged block out of a file: whoever reads across it fails, and a compaction that meets it
+//! ends all writing. So a table that is damaged gets a column family of its own once more; what it was goes at the next
+//! start.
 
 use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;
@@ -93,8 +94,8 @@ impl ChainStore {
         self.db.entries::<HeaderById>().map(|entry| entry.map(|(_, record)| linked(record)))
     }
 
-    /// All stored headers that can be read. Where one cannot, the next are looked for a little further: ids are hashes, so
-    /// few lie between.
+    /// All stored headers that can be read. Where one cannot, the next are looked for a little further: ids are hashes,
+    /// so few lie between.
     pub(crate) fn readable_headers(&self) -> impl Iterator<Item = LinkedHeader> {
         let mut from = Some(0_u16);
         let parts = iter::from_fn(move || {

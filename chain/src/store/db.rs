@@ -13,8 +13,8 @@ use std::{ops::Deref, path::Path, sync::Arc, time::Duration};
 /// Blocks from one snapshot to the next, where a network's file says nothing else: a day of the main network.
 pub const SNAPSHOT_EVERY: u64 = 2_880;
 
-/// Bytes of blocks that wait for others, where memory is not scarce. A quarter of it makes a synchronisation hold 30 to 60
-/// MiB less, and take 4 to 8 percent longer.
+/// Bytes of blocks that wait for others, where memory is not scarce. A quarter of it makes a synchronisation hold 30 to
+/// 60 MiB less, and take 4 to 8 percent longer.
 pub const BLOCK_BYTES: usize = 32 << 20;
 /// Bytes of transactions that were checked for the pool, where memory is not scarce: as many as the pool takes.
 pub const CHECKED_BYTES: usize = 64 << 20;
@@ -28,8 +28,8 @@ pub struct DbOptions {
     pub write_buffer_bytes: usize,
     /// For blocks that wait for others, as they are encoded: checked, they take about three times as much.
     pub block_bytes: usize,
-    /// For transactions that were checked for the pool and need not be checked again in a block; they share their memory with
-    /// the pool.
+    /// For transactions that were checked for the pool and need not be checked again in a block; they share their
+    /// memory with the pool.
     pub checked_bytes: usize,
     /// Open files.
     pub max_open_files: i32,

@@ -103,8 +103,8 @@ impl StoreError {
         }
     }
 
-    /// Whether RocksDB has met damage while it merged files: then it writes nothing until it is opened again, which mends
-    /// it.
+    /// Whether RocksDB has met damage while it merged files: then it writes nothing until it is opened again, which
+    /// mends it.
     pub fn is_merge_damage(&self) -> bool {
         matches!(self, Self::Database { table: "write" | "flush", reason } if reason.starts_with("Corruption"))
     }

@@ -1,5 +1,5 @@
-//! Many entries at once, in order of their keys, as a file of a table that is ready: past the log, and past the memory in
-//! which RocksDB would sort them and from which it would write and merge them again.
+//! Many entries at once, in order of their keys, as a file of a table that is ready: past the log, and past the memory
+//! in which RocksDB would sort them and from which it would write and merge them again.
 
 use super::codec::{KeyCodec, Table, begin_value};
 use super::db::Backend;

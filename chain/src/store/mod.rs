@@ -29,9 +29,9 @@
 //!
 //! # Invariants
 //! 1. tip ∈ connected ⊆ headers: every connected block has a header and, unless it was pruned, a body.
-//! 2. A height exists exactly for connected blocks; an undo record and the locations of its transactions exactly for those
-//!    of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0 and for
-//!    the bodies and the locations of kept stretches, which `meta` names.
+//! 2. A height exists exactly for connected blocks; an undo record and the locations of its transactions exactly for
+//!    those of them that were not pruned; block 0 has no undo record. Pruned are all below one height, but for block 0
+//!    and for the bodies and the locations of kept stretches, which `meta` names.
 //! 3. The leaves in `link_by_index` and `account_by_index`, which have the same indices, hash to the state root of the
 //!    tip's header; `index_by_address` leads from each of their addresses to its index, and has no other.
 //! 4. A batch is all or nothing, also across a power cut.

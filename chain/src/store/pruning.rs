@@ -1,9 +1,9 @@
 //! Pruning: the bodies of old blocks go, with their undo records and what the indexes say of them. Headers, history and
-//! accounts stay, so light proofs and proofs of accounts are the same as on any node. Of some [stretches](super::stretches)
-//! the bodies stay, too, with the places of their transactions.
+//! accounts stay, so light proofs and proofs of accounts are the same as on any node. Of some
+//! [stretches](super::stretches) the bodies stay, too, with the places of their transactions.
 //!
-//! Bodies and undo records lie in order of height, so they go as files, and nothing is written anew. What the indexes say of
-//! pruned blocks counts as gone from then on, and leaves the disk when its table is compacted next.
+//! Bodies and undo records lie in order of height, so they go as files, and nothing is written anew. What the indexes
+//! say of pruned blocks counts as gone from then on, and leaves the disk when its table is compacted next.
 
 use super::address_index::touch_key;
 use super::codec::{Table, decode_value};
@@ -177,7 +177,8 @@ impl ChainStore {
         self.lowest.0.for_readers.borrow().has(height)
     }
 
-    /// Whether everything of a connected block at that height is here, with what takes it back: not of those in stretches.
+    /// Whether everything of a connected block at that height is here, with what takes it back: not of those in
+    /// stretches.
     pub fn is_whole(&self, height: Height) -> bool {
         height == Height::GENESIS || height >= self.lowest.get()
     }
@@ -227,8 +228,8 @@ impl ChainStore {
         Ok(true)
     }
 
-    /// Takes in the next bodies of a stretch that is all below the lowest body, and that was not drawn here; whether there is
-    /// a place for it, and they are the next ones. Each has to be its header's.
+    /// Takes in the next bodies of a stretch that is all below the lowest body, and that was not drawn here; whether
+    /// there is a place for it, and they are the next ones. Each has to be its header's.
     ///
     /// # Errors
     /// A failing or corrupt database.
@@ -287,8 +288,9 @@ impl ChainStore {
         self.db.free_range::<UndoByBlock>(&first, &lowest)
     }
 
-    /// Takes in up to so many blocks, of about so many bytes, below the lowest that is here, the highest first, from the database of a chain that has
-    /// executed them; the lowest that is here then. All that it says of them is the same as if they had been executed here.
+    /// Takes in up to so many blocks, of about so many bytes, below the lowest that is here, the highest first, from
+    /// the database of a chain that has executed them; the lowest that is here then. All that it says of them is the
+    /// same as if they had been executed here.
     ///
     /// # Errors
     /// A failing or corrupt database, also where the other does not have one of them.

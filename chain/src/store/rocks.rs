@@ -51,7 +51,8 @@ pub(super) struct Rocks {
 struct Open {
     db: DB,
     tables: TableOptions,
-    /// How tables were opened that were written anew: RocksDB calls filters that belong to these, as long as it is open.
+    /// How tables were opened that were written anew: RocksDB calls filters that belong to these, as long as it is
+    /// open.
     kept: Mutex<Vec<Options>>,
     anew: RwLock<Anew>,
     /// Whether there is any in there.
@@ -392,7 +393,8 @@ impl Rocks {
         error
     }
 
-    /// Whether a merge has met damage before the database was opened; nothing is merged until [`Self::clear_suspicion`].
+    /// Whether a merge has met damage before the database was opened; nothing is merged until
+    /// [`Self::clear_suspicion`].
     pub(super) fn is_suspect(&self) -> bool {
         self.open.mark.exists()
     }

@@ -1,10 +1,11 @@
-//! Which stretches of history a node that prunes keeps besides its last blocks, so that all nodes together keep all of it.
+//! Which stretches of history a node that prunes keeps besides its last blocks, so that all nodes together keep all of
+//! it.
 //!
-//! History is divided into stretches of so many blocks, the same number on all nodes of a network. Each node draws one: of
-//! all that pruning has begun with, the one with the highest score, a hash of the node and the stretch. When pruning comes
-//! to a new stretch its bodies are still here, so it is decided there and then whether it takes the place of the one that
-//! was drawn before: nothing is fetched for it, each stretch is as likely as any other at any time, and nobody can choose
-//! for others. A node may keep more of them, which it fetches where few others have them.
+//! History is divided into stretches of so many blocks, the same number on all nodes of a network. Each node draws one:
+//! of all that pruning has begun with, the one with the highest score, a hash of the node and the stretch. When pruning
+//! comes to a new stretch its bodies are still here, so it is decided there and then whether it takes the place of the
+//! one that was drawn before: nothing is fetched for it, each stretch is as likely as any other at any time, and nobody
+//! can choose for others. A node may keep more of them, which it fetches where few others have them.
 
 use super::pruning::Kept;
 use cairn_ledger::codec::{BoundedVec, Decode, Encode};

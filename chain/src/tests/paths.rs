@@ -77,8 +77,8 @@ fn accounts_that_a_long_path_makes_are_forgotten_on_the_way() {
     node.assert_at(&branch);
 }
 
-/// A path of fifty blocks that took a second each held up all questions for as long, and systemd took the node for dead.
-/// Blocks that come meanwhile wait: what a slow chain has answered for is fetched faster than it connects.
+/// A path of fifty blocks that took a second each held up all questions for as long, and systemd took the node for
+/// dead. Blocks that come meanwhile wait: what a slow chain has answered for is fetched faster than it connects.
 #[tokio::test]
 async fn questions_are_answered_while_a_long_path_is_followed_and_blocks_wait() {
     let mut node = Bare::new();

@@ -81,7 +81,8 @@ async fn what_the_indexes_say_of_pruned_blocks_counts_as_gone_and_leaves_the_dis
     node.assert_at(&branch).await;
 }
 
-/// Bodies of some size are in blob files, which RocksDB frees as files, and only as far as nothing leads to them any more.
+/// Bodies of some size are in blob files, which RocksDB frees as files, and only as far as nothing leads to them any
+/// more.
 #[tokio::test]
 async fn bodies_that_were_pruned_leave_the_disk_at_once() {
     let node = Fixture::new();

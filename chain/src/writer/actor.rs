@@ -11,8 +11,8 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Whoever asks while a long path is followed waits for so long, and one batch more; in tests for one batch, however quick
-/// they are.
+/// Whoever asks while a long path is followed waits for so long, and one batch more; in tests for one batch, however
+/// quick they are.
 const TURN: Duration = if cfg!(test) { Duration::ZERO } else { Duration::from_millis(250) };
 
 /// A tip younger than this is news, worth a line in the log.
@@ -25,8 +25,8 @@ type Question = Box<dyn FnOnce(&mut Actor) -> Result<(), StoreError> + Send>;
 pub(crate) enum Message {
     /// To answer this.
     Ask(Question),
-    /// To take in a block. While a path is followed that waits, with what it has of the room for blocks on their way: of a
-    /// chain that is slower than its peers, no more is fetched.
+    /// To take in a block. While a path is followed that waits, with what it has of the room for blocks on their way:
+    /// of a chain that is slower than its peers, no more is fetched.
     Import(Question),
     /// To end.
     Stop,
@@ -184,8 +184,8 @@ impl Actor {
         !self.writer.is_moving() && self.deferred.is_empty()
     }
 
-    /// The next message. As long as none has come, accounts are loaded, a snapshot is made, run by run, and the index of
-    /// addresses is built, block by block: whoever asks waits for one step at most.
+    /// The next message. As long as none has come, accounts are loaded, a snapshot is made, run by run, and the index
+    /// of addresses is built, block by block: whoever asks waits for one step at most.
     async fn next_message(&mut self) -> Result<Option<Message>, StoreError> {
         while self.builds_index || self.writer.is_loading || self.writer.makes_snapshot() {
             match self.messages.try_recv() {

@@ -130,8 +130,9 @@ impl Writer {
         Ok(Some(route))
     }
 
-    /// Whether a path leaves a chain that has just begun with a snapshot at its beginning or below. A few blocks that were
-    /// left long ago have more work than so young a tip, and the chain that leads up from here has far more than they.
+    /// Whether a path leaves a chain that has just begun with a snapshot at its beginning or below. A few blocks that
+    /// were left long ago have more work than so young a tip, and the chain that leads up from here has far more than
+    /// they.
     fn leaves_young_restore(&self, path: &VecDeque<BlockId>) -> Result<bool, StoreError> {
         let Some(restored) = self.live.restored()? else { return Ok(false) };
         let Some(first) = path.front() else { return Ok(false) };

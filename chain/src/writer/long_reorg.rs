@@ -4,8 +4,8 @@
 //! the first, all bodies of the new branch go to the disk, and readers get the chain as it is then; they see the new
 //! one, at once, with the batch after which it has more work than the old. What is on the disk in between is nobody's
 //! tip, but a state like any other, with a note of where it comes from and leads to. So a crash takes nothing away, and
-//! the next start goes on; and a block that turns out to be invalid only changes where it leads: to the best branch that
-//! is left, which may be the one that was being left.
+//! the next start goes on; and a block that turns out to be invalid only changes where it leads: to the best branch
+//! that is left, which may be the one that was being left.
 
 use super::reorg::{Executed, Failed, Note, Plan};
 use super::{Publish, Writer};
@@ -93,8 +93,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the path under way, or with the reorganisation by one batch, and when that ends it, with what there is
-    /// to follow then.
+    /// Goes on with the path under way, or with the reorganisation by one batch, and when that ends it, with what there
+    /// is to follow then.
     pub(crate) fn go_on(&mut self, now: Timestamp, publish: Publish<'_>) -> Result<(), StoreError> {
         let Some(mut under_way) = self.long_reorg.take() else {
             self.following = None;

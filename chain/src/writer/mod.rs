@@ -3,12 +3,13 @@
 //! # The path of a block
 //! `link` its header, after work, parent and rules → `import` the block, which waits in the tree until its branch is
 //! complete and has the most work → `follow` that branch: what fits one batch in one (`reorg`), a long reorganisation
-//! in many (`long_reorg`) → publish (`actor`). A path that takes long is left after a batch when somebody waits, and gone
-//! on with once they are answered.
+//! in many (`long_reorg`) → publish (`actor`). A path that takes long is left after a batch when somebody waits, and
+//! gone on with once they are answered.
 //!
 //! # Map
 //! `actor` the loop · [`Writer`] what it owns · `link` headers · `import` blocks, and which branch to follow how far in
-//! one batch · `heal` what the writer does about damage · `reorg` disconnecting and connecting in one batch · `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
+//! one batch · `heal` what the writer does about damage · `reorg` disconnecting and connecting in one batch ·
+//! `long_reorg` in many · `restore` a chain that begins with a snapshot · `template` blocks to be mined
 
 mod actor;
 pub(crate) mod heal;
@@ -263,8 +264,8 @@ impl Writer {
         }
     }
 
-    /// Prunes all blocks below a height that may be pruned; the lowest that is left. Not while a reorganisation is under
-    /// way, which may need them.
+    /// Prunes all blocks below a height that may be pruned; the lowest that is left. Not while a reorganisation is
+    /// under way, which may need them.
     pub(crate) fn prune(&mut self, below: Height) -> Result<Height, StoreError> {
         if self.long_reorg.is_none() && self.live.prune(below, &self.options.stretches)? {
             tracing::info!(target: "cairn::chain", kept = %self.live.kept(), "pruned the bodies of old blocks");
@@ -278,7 +279,8 @@ impl Writer {
         self.live.drop_stretches()
     }
 
-    /// Takes in the next bodies of a stretch below the lowest body; whether there is a place for it, and they are the next.
+    /// Takes in the next bodies of a stretch below the lowest body; whether there is a place for it, and they are the
+    /// next.
     pub(crate) fn keep_more(&mut self, number: u64, blocks: &[(LinkedHeader, Body)]) -> Result<bool, StoreError> {
         // What is left behind by a reorganisation is not kept.
         Ok(self.long_reorg.is_none() && self.live.keep_more(&self.options.stretches, number, blocks)?)

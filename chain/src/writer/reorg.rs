@@ -12,8 +12,8 @@ use cairn_ledger::{
     Account, Address, BlockError, BlockId, Body, ChainSpec, CheckedBlock, LinkedHeader, TxId, merkle::txs_root,
 };
 
-/// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places: most for
-/// outputs that make accounts. What is reserved and not filled is never touched; what has to grow is there twice.
+/// Besides a block itself, a batch holds the accounts it changed, their old values, and its transactions' places: most
+/// for outputs that make accounts. What is reserved and not filled is never touched; what has to grow is there twice.
 const BATCH_BYTES_PER_BLOCK_BYTE: usize = 10;
 
 /// What to leave and what to follow instead.
@@ -107,8 +107,8 @@ impl Writer {
 /// A plan being carried out.
 struct Execution<'a> {
     spec: &'a ChainSpec,
-    /// What is stored, and who shares the work on a block, if there is nothing else to do: half of the accounts are loaded
-    /// there, and hashed while the batch is filled.
+    /// What is stored, and who shares the work on a block, if there is nothing else to do: half of the accounts are
+    /// loaded there, and hashed while the batch is filled.
     source: Source<'a>,
     state: StagedState<'a>,
     index: AddressIndex<'a>,

@@ -62,8 +62,8 @@ impl Writer {
         Ok(ChainEvent { tip: self.tip(), left: None, connected, accounts, is_whole: false })
     }
 
-    /// Takes in some blocks below those that were executed here, from a chain that has executed them. Once all are here, the
-    /// chain is as any other. The lowest that is here; nothing where the other chain is not this one.
+    /// Takes in some blocks below those that were executed here, from a chain that has executed them. Once all are
+    /// here, the chain is as any other. The lowest that is here; nothing where the other chain is not this one.
     pub(crate) fn adopt_history(&mut self, history: &ChainStore) -> Result<Option<Height>, StoreError> {
         let Some(pivot) = self.live.restored()? else { return Ok(Some(self.live.lowest_body())) };
         if history.id_at(pivot)? != self.live.id_at(pivot)? || self.long_reorg.is_some() {

@@ -1,8 +1,8 @@
 //! Runs of leaves that prove themselves: what a snapshot of the accounts is sent in.
 //!
-//! A run is what is below one node of the account tree, 4 096 leaves, with the siblings on the way from there to the root
-//! in a block's header. So whoever has the header can take the runs of a state in any order, from anybody, and needs no
-//! list of them first: each says how many accounts there are, and the root commits to that.
+//! A run is what is below one node of the account tree, 4 096 leaves, with the siblings on the way from there to the
+//! root in a block's header. So whoever has the header can take the runs of a state in any order, from anybody, and
+//! needs no list of them first: each says how many accounts there are, and the root commits to that.
 
 use super::tree::{level_above, missing_nodes};
 use super::{Leaf, depth, state_root};
@@ -28,7 +28,8 @@ pub struct StateRun {
     pub number: u64,
     /// Its leaves.
     pub leaves: RunLeaves,
-    /// The siblings from the node over the run upward, `depth − 12` of them; of a tree that is no deeper than a run, none.
+    /// The siblings from the node over the run upward, `depth − 12` of them; of a tree that is no deeper than a run,
+    /// none.
     pub siblings: BoundedVec<Hash, MAX_SIBLINGS>,
 }
 

@@ -1,8 +1,9 @@
 //! The hashes of the account tree.
 //!
-//! Leaves lie in buckets of a power of two. The hashes from the buckets' roots up are always here, in flat arrays; those
-//! below a root are here while the bucket is loaded, and whoever loads one again has it checked against the root. So a
-//! tree takes 64 bytes for each account whose bucket is loaded and, with 16 leaves in a bucket, 5 for each other one.
+//! Leaves lie in buckets of a power of two. The hashes from the buckets' roots up are always here, in flat arrays;
+//! those below a root are here while the bucket is loaded, and whoever loads one again has it checked against the root.
+//! So a tree takes 64 bytes for each account whose bucket is loaded and, with 16 leaves in a bucket, 5 for each other
+//! one.
 
 use super::{NotLoaded, bucket::BucketHashes, depth, state_root};
 use crate::hash::Hash;
@@ -89,8 +90,8 @@ impl AccountTree {
         Self::from_buckets(BUCKET_BITS, leaves.len() as u64, roots.into_iter().zip(buckets.into_iter().map(Some)))
     }
 
-    /// The tree of `count` leaves over their buckets of `2^bits` each: for each its root and, if it is to be loaded, what
-    /// is below.
+    /// The tree of `count` leaves over their buckets of `2^bits` each: for each its root and, if it is to be loaded,
+    /// what is below.
     pub fn from_buckets(bits: u32, count: u64, buckets: impl Iterator<Item = (Hash, Option<BucketHashes>)>) -> Self {
         let missing = missing_nodes();
         let (roots, buckets) = buckets.unzip();

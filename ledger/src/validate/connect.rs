@@ -106,8 +106,8 @@ impl<'a> Execution<'a> {
         if self.slice.place(beneficiary)?.is_some() {
             credit(&mut self.slice, beneficiary, reward)?.ok_or(overflow)?;
         } else {
-            // > 5.3: A beneficiary without an account pays it out of its reward: where the reward is above the price, an
-            // > account with the rest is appended; where it is not, all of it is burned and nothing is appended.
+            // > 5.3: A beneficiary without an account pays it out of its reward: where the reward is above the price,
+            // an > account with the rest is appended; where it is not, all of it is burned and nothing is appended.
             let price = self.rules.account_price;
             let rest = reward.checked_sub(price).filter(|rest| *rest > Amount::ZERO);
             if let Some(rest) = rest {

@@ -215,8 +215,8 @@ impl AddressBook {
         }
     }
 
-    /// Notes that nobody, or somebody else, was found there. What fails again and again is dropped, and not taken in again
-    /// for a while.
+    /// Notes that nobody, or somebody else, was found there. What fails again and again is dropped, and not taken in
+    /// again for a while.
     pub(crate) fn failed(&mut self, address: &NodeAddress, now: Timestamp) {
         let Some(entry) = self.entries.get_mut(address) else { return };
         entry.failures = entry.failures.saturating_add(1);
@@ -267,8 +267,8 @@ impl AddressBook {
         self.entries.iter().filter(|(_, entry)| entry.anchor).map(|(address, _)| *address).collect()
     }
 
-    /// Hearsay that was found right within the longest pause, and has not failed since: it needs no trial, though another
-    /// holds its place in the tried table.
+    /// Hearsay that was found right within the longest pause, and has not failed since: it needs no trial, though
+    /// another holds its place in the tried table.
     pub(crate) fn confirmed(&self, now: Timestamp) -> BTreeSet<NodeAddress> {
         let lately = |reached: Timestamp| reached <= now && now.since(reached) < LONGEST_PAUSE_MS;
         let is_confirmed = |entry: &Entry| !entry.tried && entry.failures == 0 && entry.reached.is_some_and(lately);

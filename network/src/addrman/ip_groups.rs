@@ -65,8 +65,8 @@ pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
-/// Where an address leads that is no name, no relay and no nested address: the socket, whether it is one of QUIC, and who
-/// is there, if the address says so; `None` for any other form.
+/// Where an address leads that is no name, no relay and no nested address: the socket, whether it is one of QUIC, and
+/// who is there, if the address says so; `None` for any other form.
 pub(crate) fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, bool, Option<PeerId>)> {
     let parts: Vec<Protocol<'_>> = address.iter().collect();
     let (ip, rest) = match parts.split_first()? {

@@ -87,8 +87,8 @@ impl Resource {
     }
 }
 
-/// Which stretch: `genesis_id 16 ‖ number u64 ‖ blocks u64`, the numbers big-endian, so that whoever is to remember it sees
-/// whether there is such a one.
+/// Which stretch: `genesis_id 16 ‖ number u64 ‖ blocks u64`, the numbers big-endian, so that whoever is to remember it
+/// sees whether there is such a one.
 pub fn stretch_hash(genesis_id: &BlockId, number: u64, blocks: u64) -> [u8; 32] {
     let mut hash = [0; 32];
     hash[..16].copy_from_slice(&genesis_id.as_bytes()[..16]);
@@ -97,8 +97,8 @@ pub fn stretch_hash(genesis_id: &BlockId, number: u64, blocks: u64) -> [u8; 32] 
     hash
 }
 
-/// Stretches of which providers are remembered, the first ones: of 4 096 blocks each, those of sixteen years. So many, each
-/// with all providers that are remembered of it, take some 20 MB.
+/// Stretches of which providers are remembered, the first ones: of 4 096 blocks each, those of sixteen years. So many,
+/// each with all providers that are remembered of it, take some 20 MB.
 pub(crate) const MAX_KNOWN_STRETCHES: u64 = 4_096;
 
 /// What nodes of this network serve. Of nothing else providers are remembered: strangers could fill the store with it.

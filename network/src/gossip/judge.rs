@@ -83,8 +83,8 @@ impl Judged {
     }
 }
 
-/// The id of the block in a message, before anything is known about it but the work of its header: what cost nothing takes
-/// nobody's place.
+/// The id of the block in a message, before anything is known about it but the work of its header: what cost nothing
+/// takes nobody's place.
 pub(crate) fn block_id(spec: &ChainSpec, data: &[u8]) -> Result<BlockId, Option<Misbehaviour>> {
     let head = data.get(..HEADER_BYTES).ok_or(DecodeError::Truncated { got: data.len() });
     let header = head.and_then(Header::from_bytes).map_err(|error| Some(Misbehaviour::Undecodable(error)))?;

@@ -1,5 +1,5 @@
-//! What this node's own clients paid, until somebody else is seen to have it: it is sent again and again, for a batch may
-//! be lost on the way, or be taken for one that came before. Pure: the time is an argument.
+//! What this node's own clients paid, until somebody else is seen to have it: it is sent again and again, for a batch
+//! may be lost on the way, or be taken for one that came before. Pure: the time is an argument.
 
 use cairn_ledger::{hash::TxId, transaction::Transaction};
 use std::collections::{BTreeMap, HashMap};

@@ -45,7 +45,8 @@ pub(crate) enum Unlooked {
 pub(crate) struct Relay {
     spec: Arc<ChainSpec>,
     recent_blocks: RecentBlocks,
-    /// Blocks that were looked at, and from whom: one variant of each for every peer, so that looks are paid for in work.
+    /// Blocks that were looked at, and from whom: one variant of each for every peer, so that looks are paid for in
+    /// work.
     variants: FifoCache<(BlockId, PeerNumber)>,
     /// Blocks that travel already.
     known_blocks: FifoCache<BlockId>,
@@ -378,7 +379,8 @@ mod tests {
         assert_eq!(relay.losses().unlooked, 60 * (100 - 32));
     }
 
-    /// Blocks that gossip brought and did not pass on once waited for the next status, some seconds, at each node of a line.
+    /// Blocks that gossip brought and did not pass on once waited for the next status, some seconds, at each node of a
+    /// line.
     #[test]
     fn a_block_that_gossip_does_not_pass_on_comes_by_another_way_at_once() {
         let (mut cx, mut peers, mut relay) = (context(), PeerTable::default(), relay());

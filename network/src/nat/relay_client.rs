@@ -45,8 +45,8 @@ pub(crate) struct RelayClient {
     status: NatStatus,
     /// Relays this node listens through, and its address there once the relay has accepted.
     relays: BTreeMap<PeerId, Option<Multiaddr>>,
-    /// Connected relays that did not accept, or passed connections on no more, and when: whoever holds all places of one
-    /// keeps nobody from the next.
+    /// Connected relays that did not accept, or passed connections on no more, and when: whoever holds all places of
+    /// one keeps nobody from the next.
     closed: BTreeMap<PeerId, Instant>,
     /// Connections through relays, to be closed once a direct one stands.
     circuits: BTreeMap<ConnectionNumber, Circuit>,

@@ -68,8 +68,8 @@ struct Target {
     reason: Reason,
     backoff: Backoff,
     connected: bool,
-    /// Whether it has said, since it is connected, where it stands: only then has a dial succeeded. A node that has no room,
-    /// or refuses this one, says so after the handshake.
+    /// Whether it has said, since it is connected, where it stands: only then has a dial succeeded. A node that has no
+    /// room, or refuses this one, says so after the handshake.
     is_acquainted: bool,
     /// Who answered instead when it was last dialled, and where.
     other: Option<(PeerId, Multiaddr)>,

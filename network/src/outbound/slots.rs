@@ -97,8 +97,8 @@ pub(crate) struct Slots {
     feelers: BTreeSet<PeerId>,
     /// Those whom sync had looked for, and until when they may stay.
     providers: BTreeMap<PeerId, (DialNumber, Instant)>,
-    /// Dialled in vain while this node has no peer at all. Its own line may be down, so the book does not hear of it, which
-    /// gives addresses up and waits for up to an hour.
+    /// Dialled in vain while this node has no peer at all. Its own line may be down, so the book does not hear of it,
+    /// which gives addresses up and waits for up to an hour.
     while_alone: BTreeMap<NodeAddress, Backoff>,
     /// From before the restart; dialled first.
     anchors: Vec<NodeAddress>,

@@ -92,8 +92,8 @@ impl FromStr for Banned {
 pub(crate) struct Ban {
     pub(crate) until: Timestamp,
     pub(crate) reason: String,
-    /// Whether it was for misbehaviour of somebody at that address: then it does not cover those whom the operator knows,
-    /// who may be there, too.
+    /// Whether it was for misbehaviour of somebody at that address: then it does not cover those whom the operator
+    /// knows, who may be there, too.
     pub(crate) is_automatic: bool,
 }
 
@@ -105,7 +105,8 @@ pub(crate) struct Bans {
 }
 
 impl Bans {
-    /// Bans whoever is `id` at `address`, and no neighbour: hosts are cheap to rent beside somebody who is to be shut out.
+    /// Bans whoever is `id` at `address`, and no neighbour: hosts are cheap to rent beside somebody who is to be shut
+    /// out.
     pub(crate) fn insert_peer(&mut self, id: PeerId, address: &Multiaddr, ban: Ban, now: Timestamp) {
         self.insert(Banned::new(id, address), Ban { is_automatic: true, ..ban }, now);
     }
@@ -144,7 +145,8 @@ impl Bans {
         self.bans.iter().filter(move |(_, ban)| ban.until > now)
     }
 
-    /// Whether connections from this address are refused; `is_known`: it is somebody whom the operator named or admitted.
+    /// Whether connections from this address are refused; `is_known`: it is somebody whom the operator named or
+    /// admitted.
     pub(crate) fn covers_address(&self, address: &Multiaddr, is_known: bool, now: Timestamp) -> bool {
         let holds = |banned| self.get(&banned, now).is_some_and(|ban| !(ban.is_automatic && is_known));
         ip_groups::ip_of(address).is_some_and(|ip| {

@@ -41,9 +41,9 @@ struct Share {
 }
 
 impl Shares {
-    /// Takes a share for a connection whose handshake begins; what is beyond a host's or a group's may be somebody whom the
-    /// operator knows. On a private network all may share one address: there the limits on handshakes and on connections
-    /// in all hold.
+    /// Takes a share for a connection whose handshake begins; what is beyond a host's or a group's may be somebody whom
+    /// the operator knows. On a private network all may share one address: there the limits on handshakes and on
+    /// connections in all hold.
     fn take(&mut self, ip: IpAddr) -> Result<Share, Refusal> {
         let (host, group) = (ip_groups::host_of(ip), ip_groups::group_of(ip));
         if self.handshakes.get(&host).is_some_and(|count| *count >= HANDSHAKES_PER_HOST) {

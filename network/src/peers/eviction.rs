@@ -1,9 +1,10 @@
 //! Who goes when somebody new dials a node whose inbound slots are all taken. Pure.
 //!
-//! As in Bitcoin Core (`SelectNodeToEvict`): of those who dialled this node the ones stay who are hard to imitate. Those in a
-//! few groups of addresses that nobody can foretell, the nearest, the last to bring transactions and blocks, and half of
-//! the rest, who are here longest. Of those who are left the youngest goes in the group that has most. So whoever takes all
-//! slots from a few places, however many identities they use there, has them taken again, one for each honest newcomer.
+//! As in Bitcoin Core (`SelectNodeToEvict`): of those who dialled this node the ones stay who are hard to imitate.
+//! Those in a few groups of addresses that nobody can foretell, the nearest, the last to bring transactions and blocks,
+//! and half of the rest, who are here longest. Of those who are left the youngest goes in the group that has most. So
+//! whoever takes all slots from a few places, however many identities they use there, has them taken again, one for
+//! each honest newcomer.
 
 use crate::addrman::ip_groups;
 use crate::ids::{Multiaddr, PeerId};

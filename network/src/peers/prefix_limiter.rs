@@ -28,7 +28,8 @@ pub(crate) struct PrefixLimiter {
 }
 
 impl PrefixLimiter {
-    /// For each host so often a second, and so often at once after a pause; from a private address so many times as much.
+    /// For each host so often a second, and so often at once after a pause; from a private address so many times as
+    /// much.
     pub(crate) fn new(per_second: f64, burst: f64, private: f64) -> Self {
         Self { per_second, burst, private, limiters: Default::default(), tidied: None }
     }

@@ -1,5 +1,5 @@
-//! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip. An exchange tells
-//! both: who was asked has answered, and does not ask the same again.
+//! `status/1`: where peers stand. They tell each other at connect, every minute, and soon after a new tip. An exchange
+//! tells both: who was asked has answered, and does not ask the same again.
 
 use crate::event::{Context, SwarmAction};
 use crate::wire::{MAX_SNAPSHOTS, Message as _, NamedUpgrade, PeerStatus, SnapshotName, StretchName};

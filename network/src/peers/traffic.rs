@@ -41,7 +41,8 @@ impl Protocol {
     ];
 
     /// Bytes a second that a peer may send unasked in the long run, and at once; `None` for what it sends
-    /// as an answer, or is reported for by the answer ([`PeerTable::may_ask`](crate::peers::table::PeerTable::may_ask)).
+    /// as an answer, or is reported for by the answer
+    /// ([`PeerTable::may_ask`](crate::peers::table::PeerTable::may_ask)).
     fn allowance(self) -> Option<(f64, f64)> {
         const MIB: f64 = 1024.0 * 1024.0;
         match self {

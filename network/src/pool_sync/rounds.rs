@@ -1,10 +1,11 @@
-//! `pool/1`: pools are compared, again and again. Gossip is quick, and what it loses it loses without a word: a line that
-//! is too slow, a batch that came before its time, a neighbour that fell behind. So each peer is asked in what its pool
-//! differs from this one, as soon as its chain is not ahead of this node's and every few seconds after, and for what is
-//! lacking here. Where pools are equal that is a question of 2 KiB and an answer of a few bytes.
+//! `pool/1`: pools are compared, again and again. Gossip is quick, and what it loses it loses without a word: a line
+//! that is too slow, a batch that came before its time, a neighbour that fell behind. So each peer is asked in what its
+//! pool differs from this one, as soon as its chain is not ahead of this node's and every few seconds after, and for
+//! what is lacking here. Where pools are equal that is a question of 2 KiB and an answer of a few bytes.
 //!
-//! One peer is asked at a time, and another only when it takes long: of what all have, each transaction comes once. What
-//! comes is admitted as any other transaction, in the order of the peer's list, in which each sender's nonces rise.
+//! One peer is asked at a time, and another only when it takes long: of what all have, each transaction comes once.
+//! What comes is admitted as any other transaction, in the order of the peer's list, in which each sender's nonces
+//! rise.
 
 use crate::{ids::PeerId, peers::table::PeerTable};
 use cairn_chain::PeerNumber;
@@ -88,8 +89,8 @@ impl PoolRounds {
         (self.asking.len(), ages.max().unwrap_or_default())
     }
 
-    /// The next peer to ask what waits with it, when one is due. Whoever has more work than this node has mined some of it
-    /// already, and this node could not judge the rest.
+    /// The next peer to ask what waits with it, when one is due. Whoever has more work than this node has mined some of
+    /// it already, and this node could not judge the rest.
     pub(crate) fn next(&mut self, peers: &PeerTable, own: Work, now: Instant) -> Option<PeerNumber> {
         let is_slow = |(_, since): &(PeerId, Instant)| now.saturating_duration_since(*since) >= SLOW;
         if self.asking.len() >= AT_ONCE || !self.asking.values().all(is_slow) {
@@ -134,8 +135,8 @@ impl PoolRounds {
         *rest = Rest { until: now + pause, pause, is_failing: outcome == Outcome::Failed };
     }
 
-    /// Has a peer asked before long: it sent transactions that there was no room to look at. One that does not answer is
-    /// asked no sooner for that.
+    /// Has a peer asked before long: it sent transactions that there was no room to look at. One that does not answer
+    /// is asked no sooner for that.
     pub(crate) fn missed(&mut self, id: PeerId, now: Instant) {
         if let Some(rest) = self.resting.get_mut(&id).filter(|rest| !rest.is_failing) {
             rest.until = rest.until.min(now + CATCH_UP);

@@ -1,6 +1,6 @@
 //! The pool as it is shown to peers: listed once for all who ask within a moment, so that the number of askers
-//! costs the pool nothing. Whoever has come since it was listed is shown a new list: what was gossiped in between it has
-//! from nobody else.
+//! costs the pool nothing. Whoever has come since it was listed is shown a new list: what was gossiped in between it
+//! has from nobody else.
 
 use cairn_common::{clock, runtime};
 use cairn_ledger::validate::CheckedTransaction;

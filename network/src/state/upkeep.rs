@@ -72,7 +72,8 @@ impl NetworkState {
 
     /// Dials whom the operator named; while too few are connected, boot nodes and neighbours, too.
     pub(super) fn dial_persistent(&mut self, cx: &mut Context) {
-        // Those who dialled this node are not counted: a few strangers would keep it from the nodes that it was told of.
+        // Those who dialled this node are not counted: a few strangers would keep it from the nodes that it was told
+        // of.
         let is_lonely = self.peers.len() - self.peers.inbound() < FEW_PEERS;
         for (peer, addresses) in self.persistent.due(is_lonely, cx.now) {
             let condition = DialCondition::DisconnectedAndNotDialling;
@@ -91,7 +92,8 @@ impl NetworkState {
         }
     }
 
-    /// The files that have changed, with their content; `with_book`: that of the address book, and what was given today.
+    /// The files that have changed, with their content; `with_book`: that of the address book, and what was given
+    /// today.
     pub(crate) fn unsaved(&mut self, with_book: bool) -> Vec<(PathBuf, Vec<u8>)> {
         let mut files = Vec::new();
         if with_book {

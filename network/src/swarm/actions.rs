@@ -86,8 +86,8 @@ impl NetworkSwarm {
         let topic = self.names.blocks.hash();
         match self.gossip(Topic::Blocks).publish(topic, message) {
             Ok(_) => tracing::debug!(target: "cairn::network", %block, bytes, "announced a block"),
-            // Nobody is there; or gossip has brought it here, and then its verdict says whether it travels. Where it does
-            // not, others hear of the tip by status.
+            // Nobody is there; or gossip has brought it here, and then its verdict says whether it travels. Where it
+            // does not, others hear of the tip by status.
             Err(PublishError::NoPeersSubscribedToTopic | PublishError::Duplicate) => {}
             Err(error) => tracing::warn!(target: "cairn::network", %block, %error, "a block was not announced"),
         }

@@ -50,8 +50,8 @@ const _: () = assert!(MAX_IDS * (20 + 2) + 1024 < MAX_CONTROL);
 const SEARCHED: Rate = Rate { per_second: 20.0, burst: 300.0 };
 /// What a peer says of itself, and asks of a relay and for an address to be dialled.
 const ASKED: Rate = Rate { per_second: 5.0, burst: 100.0 };
-/// What it asks of a rendezvous point: a node registers once an hour, and asks for others once a minute at most. With new
-/// identities all the time, a host registers fewer than a point has room for before the first are over.
+/// What it asks of a rendezvous point: a node registers once an hour, and asks for others once a minute at most. With
+/// new identities all the time, a host registers fewer than a point has room for before the first are over.
 const REGISTERED: Rate = Rate { per_second: 0.2, burst: 40.0 };
 /// Frames of gossip, of which each may have many messages: these have rates of their own.
 const GOSSIPED: Rate = Rate { per_second: 2_000.0, burst: 20_000.0 };
@@ -201,8 +201,8 @@ impl Gate<Behaviour> {
     }
 }
 
-/// A rendezvous point, with room for this many registrations and no more than one network needs. Each is kept for as long
-/// as nodes ask for, which come back before; the library would keep one for three days, and be full for as long.
+/// A rendezvous point, with room for this many registrations and no more than one network needs. Each is kept for as
+/// long as nodes ask for, which come back before; the library would keep one for three days, and be full for as long.
 fn rendezvous_point() -> rendezvous::server::Behaviour {
     /// A node is in one network, and may be starting over.
     const EACH: usize = 2;

@@ -23,8 +23,8 @@ const PROVIDES: Duration = Duration::from_secs(3600);
 const PROVIDED: usize = 16 + MAX_KNOWN_STRETCHES as usize;
 /// Providers remembered of each: who came first, for an hour, and anybody can make identities.
 const PROVIDERS_EACH: usize = 20;
-/// Of them, those of one group of addresses. Those that name no host, but relays or names, are one group more, and anybody
-/// may be of it: whoever fills the list needs hosts in four groups.
+/// Of them, those of one group of addresses. Those that name no host, but relays or names, are one group more, and
+/// anybody may be of it: whoever fills the list needs hosts in four groups.
 const PROVIDERS_OF_GROUP: usize = 4;
 
 /// A node's Kademlia.
@@ -53,8 +53,9 @@ pub(crate) fn kademlia(own: PeerId, protocol: StreamProtocol, allow_private: boo
     kad
 }
 
-/// Remembers a provider that is connected from these hosts, if it is one of something that this network serves. Its addresses
-/// are in their group, or lead through relays: it counts for that group or, with relays alone, for the one of all relayed.
+/// Remembers a provider that is connected from these hosts, if it is one of something that this network serves. Its
+/// addresses are in their group, or lead through relays: it counts for that group or, with relays alone, for the one of
+/// all relayed.
 pub(crate) fn admit_provider(
     kad: &mut kad::Behaviour<MemoryStore>,
     mut record: ProviderRecord,

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::task::{Context, Poll};
 
-/// Any behaviour, behind a gate that refuses the banned, whoever is not admitted, and more than their share to hosts and
-/// groups, and that keeps it to addresses that may be dialled.
+/// Any behaviour, behind a gate that refuses the banned, whoever is not admitted, and more than their share to hosts
+/// and groups, and that keeps it to addresses that may be dialled.
 pub(crate) struct Gate<B> {
     inner: B,
     rules: ConnectionRules<ConnectionId>,

@@ -1,8 +1,8 @@
-//! A protocol of the library that answers by itself, at a rate. What comes from a connection beyond it is not looked at, and
-//! the connection is closed. Nothing is given in advance: what a connection has not yet earned by its age is paid by its
-//! host, site and group of hosts, which have a rate, too, so that a new identity is no new start. Who has earned what it
-//! sends is not touched by what others at its address do. (9 000 searches a second took a processor once; they are cheap
-//! to ask for.)
+//! A protocol of the library that answers by itself, at a rate. What comes from a connection beyond it is not looked
+//! at, and the connection is closed. Nothing is given in advance: what a connection has not yet earned by its age is
+//! paid by its host, site and group of hosts, which have a rate, too, so that a new identity is no new start. Who has
+//! earned what it sends is not touched by what others at its address do. (9 000 searches a second took a processor
+//! once; they are cheap to ask for.)
 
 use crate::addrman::ip_groups;
 use crate::ids::PeerId;

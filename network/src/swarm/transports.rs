@@ -73,7 +73,8 @@ where
 fn transport(key: &Keypair, psk: Option<Psk>) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
     let tcp = tcp.map(|socket, _| {
-        // What waits in the kernel waits in one line, whatever stream it is of. Where that is refused, it works as before.
+        // What waits in the kernel waits in one line, whatever stream it is of. Where that is refused, it works as
+        // before.
         let _ = SockRef::from(&socket.0).set_tcp_notsent_lowat(UNSENT);
         socket
     });

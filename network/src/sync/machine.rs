@@ -147,7 +147,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// A machine above this tip, with so many bytes of blocks that may wait; on a local network a node may well be alone.
+    /// A machine above this tip, with so many bytes of blocks that may wait; on a local network a node may well be
+    /// alone.
     pub(super) fn new(tip: Tip, may_be_alone: bool, block_bytes: usize, now: Instant) -> Self {
         Self {
             tree: Tree::new(tip.total_work),
@@ -185,8 +186,8 @@ impl Machine {
         }
     }
 
-    /// Takes an event in, and says what to do; nothing where it changes nothing, not what [`Self::status`] says, either.
-    /// The chain is `connecting` up to that height.
+    /// Takes an event in, and says what to do; nothing where it changes nothing, not what [`Self::status`] says,
+    /// either. The chain is `connecting` up to that height.
     pub(super) fn on_event(&mut self, now: Instant, connecting: Height, event: SyncEvent) -> Option<Vec<SyncAction>> {
         (self.now, self.connecting) = (now, connecting);
         match event {

@@ -20,8 +20,8 @@
 //! For headers, who has delivered some, before whoever only claims; whom the operator named waits for nobody; whenever
 //! nobody answers within a second, one more is asked. An answer that does not show what was claimed is reported.
 //!
-//! Nobody is asked for a body that he says he has pruned. Those who keep later stretches of history alone are asked for these
-//! while others give what comes first, so that all of it comes from many that keep a part each.
+//! Nobody is asked for a body that he says he has pruned. Those who keep later stretches of history alone are asked for
+//! these while others give what comes first, so that all of it comes from many that keep a part each.
 //!
 //! Of the branches with more work than the tip, one of a peer that was named, or has given bodies, is fetched before
 //! others; where its lowest body does not come, it is passed over for a while, and the next is fetched: neither claims
@@ -37,17 +37,18 @@
 //! The [phase](SyncPhase) says so after ten seconds, with the [reason](Stall) and what to do about it; `node_info`, the
 //! log, `/ready` and `doctor` have it from there, by way of the node's `health`. A clock that was set back is a
 //! reason at any time, after the first catch-up, too: at once where the tip itself is from the future, and else when
-//! most peers show headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the full history,
-//! or the stretch of it that is lacking, are dialled, and after a minute all begins anew from the tip.
+//! most peers show headers that are. Meanwhile others are looked for: nodes that the DHT knows to have the full
+//! history, or the stretch of it that is lacking, are dialled, and after a minute all begins anew from the tip.
 //!
 //! # After a crash
-//! Nothing is kept of a synchronisation but the chain itself, and of a restore its files: it begins anew from the stored tip. Blocks are
-//! connected in runs within a window, so no more than the window is fetched twice.
+//! Nothing is kept of a synchronisation but the chain itself, and of a restore its files: it begins anew from the
+//! stored tip. Blocks are connected in runs within a window, so no more than the window is fetched twice.
 //!
 //! # Map
-//! `fork` events for another one · `mailbox` how far the node is, and why it is no farther · `driver` hands of the machine · `machine` the pure core:
-//! events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases, watchdog) below it · `presync` a
-//! chain looked at in passing · `restore` beginning with a snapshot, a machine and a driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
+//! `fork` events for another one · `mailbox` how far the node is, and why it is no farther · `driver` hands of the
+//! machine · `machine` the pure core: events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases,
+//! watchdog) below it · `presync` a chain looked at in passing · `restore` beginning with a snapshot, a machine and a
+//! driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
 //! · `pace` how fast it is
 //!
 //! # Limits

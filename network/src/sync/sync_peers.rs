@@ -193,8 +193,8 @@ impl SyncPeer {
     }
 
     /// Whether it may have a block at this height above our tip, which has so much work, or beside it: it says that it
-    /// follows that block when it is its `source`, and whoever claims no more work than the tip follows another chain. With
-    /// `now`, whether it is worth asking again if it did not have it.
+    /// follows that block when it is its `source`, and whoever claims no more work than the tip follows another chain.
+    /// With `now`, whether it is worth asking again if it did not have it.
     pub(super) fn may_have(&self, height: Height, tip: Work, is_source: bool, now: Option<Instant>) -> bool {
         let lacks = self.lacks.is_some_and(|(_, from, until)| height >= from && now.is_none_or(|now| until > now));
         let follows = is_source || (height <= self.status.height && self.status.total_work > tip);

@@ -67,8 +67,8 @@ fn a_stalling_peer_is_replaced_within_seconds() {
 #[test]
 fn a_lying_peer_is_reported_and_only_its_pieces_are_asked_again() {
     let chain = grow(&[], 2_000, 1);
-    // Whoever comes first brings the headers. When that is the liar, they are forgotten with it; what the honest one sends
-    // before they have come again was once asked of it again.
+    // Whoever comes first brings the headers. When that is the liar, they are forgotten with it; what the honest one
+    // sends before they have come again was once asked of it again.
     for is_first in [false, true] {
         let mut world = World::new(&[]);
         let liar = |world: &mut World| world.join(7, Peer::of(Manner::Lies, &chain));

@@ -39,7 +39,8 @@ pub const MAX_BATCH: usize = TxBatch::MAX_BYTES / MIN_TRANSACTION_BYTES;
 pub const MAX_POOL_IDS: usize = 100_000;
 /// Pooled transactions asked for at once: of the usual size, they fill about an answer.
 pub const MAX_POOL_WANTED: usize = 4_096;
-/// Parts in which two pools are compared: by the first byte of a short id. Of pools that differ little, little is listed.
+/// Parts in which two pools are compared: by the first byte of a short id. Of pools that differ little, little is
+/// listed.
 pub const POOL_PARTS: usize = 256;
 /// More transactions than this do not fit into an answer about the pool.
 pub const MAX_POOL_TXS: usize = PoolAnswer::MAX_BYTES / MIN_TRANSACTION_BYTES;

@@ -51,8 +51,8 @@ pub(super) enum DbTask {
         #[arg(long, value_name = "BLOCKS", value_parser = blocks_to_keep)]
         keep: u64,
     },
-    /// Make a damaged one whole: table by table or, where that cannot be, anew from its blocks, through every rule; what no
-    /// other table tells is asked of peers
+    /// Make a damaged one whole: table by table or, where that cannot be, anew from its blocks, through every rule;
+    /// what no other table tells is asked of peers
     #[command(after_help = super::KEYS_HELP)]
     Repair {
         #[command(flatten)]

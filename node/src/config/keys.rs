@@ -96,8 +96,8 @@ config! {
     }
     /// How a new node gets to the tip.
     sync: SyncSection {
-        /// What it begins with: block 0, and executes every block (genesis), or the accounts of some days ago, proven by
-        /// the work on all headers, which takes seconds (snapshot)
+        /// What it begins with: block 0, and executes every block (genesis), or the accounts of some days ago, proven
+        /// by the work on all headers, which takes seconds (snapshot)
         from: SyncFrom = "genesis|snapshot", "genesis";
     }
     /// How peers behind routers reach each other.
@@ -167,16 +167,16 @@ config! {
     }
     /// The database.
     storage: StorageSection {
-        /// The most the whole data directory may take, such as 100GiB: near it old blocks are pruned, and where that does
-        /// not suffice the node stops, in any case before the disk is full
+        /// The most the whole data directory may take, such as 100GiB: near it old blocks are pruned, and where that
+        /// does not suffice the node stops, in any case before the disk is full
         max_bytes: Size = "SIZE", "(until the disk is nearly full)";
         /// Of how many blocks up to the tip to keep the transactions, at least 288; older ones are pruned for good
         keep_blocks: Ranged<u64, 288, 4_294_967_295> = "COUNT", "(all)";
-        /// Of how many stretches of history a node that prunes keeps the transactions, too, so that all nodes together keep
-        /// all: one that its peer id draws, and others where few have them
+        /// Of how many stretches of history a node that prunes keeps the transactions, too, so that all nodes together
+        /// keep all: one that its peer id draws, and others where few have them
         keep_stretches: Ranged<usize, 0, 4> = "COUNT", "2";
-        /// Whether to make snapshots of the accounts for those who join, and to keep the last two or three: some 100 bytes
-        /// for each account and snapshot
+        /// Whether to make snapshots of the accounts for those who join, and to keep the last two or three: some 100
+        /// bytes for each account and snapshot
         snapshots: bool = "true|false", "true";
         /// Memory for what was read, in MiB
         cache_mib: Ranged<usize, 8, 65_536> = "MIB", "12";

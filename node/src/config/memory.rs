@@ -1,9 +1,9 @@
-//! The memory of the process, divided among the parts: `memory.max_bytes` or, where that is not set, what the machine or
-//! the container has.
+//! The memory of the process, divided among the parts: `memory.max_bytes` or, where that is not set, what the machine
+//! or the container has.
 //!
-//! What is not divided is fixed, or bounded elsewhere: the program, the last states (some 20 MiB at the most), connections
-//! (the peers' number is limited). The rest is for accounts and the hashes over them; those that do not fit are on the
-//! disk.
+//! What is not divided is fixed, or bounded elsewhere: the program, the last states (some 20 MiB at the most),
+//! connections (the peers' number is limited). The rest is for accounts and the hashes over them; those that do not fit
+//! are on the disk.
 
 use super::{ConfigError, value::Sourced};
 use cairn_chain::store::{BLOCK_BYTES, CHECKED_BYTES, DbOptions};
@@ -32,11 +32,11 @@ pub struct Memory {
 pub struct Shares {
     /// What the database caches: an eighth.
     cache: usize,
-    /// What was written lately: a thirty-second, at most 256 MiB, beyond which it is no faster. While it goes to the disk, as
-    /// much again is written.
+    /// What was written lately: a thirty-second, at most 256 MiB, beyond which it is no faster. While it goes to the
+    /// disk, as much again is written.
     write_buffer: usize,
-    /// Blocks that wait for others, as they are encoded: a thirty-second, as checked ones take three times as much, and more
-    /// are on their way.
+    /// Blocks that wait for others, as they are encoded: a thirty-second, as checked ones take three times as much, and
+    /// more are on their way.
     blocks: usize,
     /// Transactions that were checked for the pool: a sixteenth, for the most part the same as those of the pool.
     checked: usize,

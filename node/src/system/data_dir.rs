@@ -188,8 +188,8 @@ impl DataDir {
         &self.path
     }
 
-    /// Removes the chain, and the one that is executed beside it: the next start begins with block 0. At once, as far as
-    /// a start can see, whatever interrupts it.
+    /// Removes the chain, and the one that is executed beside it: the next start begins with block 0. At once, as far
+    /// as a start can see, whatever interrupts it.
     ///
     /// # Errors
     /// The system refuses.

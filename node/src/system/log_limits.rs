@@ -1,6 +1,6 @@
-//! How much the log may hold: a rate of lines, and a size of each day's file. Whoever makes a node tell of something again
-//! and again fills neither the disk nor the time of those who read. Warnings have a rate of their own, so that news drown
-//! none of them; what was left out is counted, and told.
+//! How much the log may hold: a rate of lines, and a size of each day's file. Whoever makes a node tell of something
+//! again and again fills neither the disk nor the time of those who read. Warnings have a rate of their own, so that
+//! news drown none of them; what was left out is counted, and told.
 
 use cairn_common::{clock, rate_limiter::RateLimiter};
 use std::io::{self, Write};

@@ -73,8 +73,8 @@ pub enum Trust {
     /// It has executed every block since block 0.
     #[default]
     Full,
-    /// It began with the accounts of a snapshot, for which the work on the headers vouches, and has executed every block
-    /// since.
+    /// It began with the accounts of a snapshot, for which the work on the headers vouches, and has executed every
+    /// block since.
     Work,
 }
 

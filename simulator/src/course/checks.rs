@@ -1,5 +1,5 @@
-//! What is looked at while a scenario goes on: who is left behind, what does not spread, and what a disk has lost. Much of
-//! that mends itself before the end, and is a bug nevertheless.
+//! What is looked at while a scenario goes on: who is left behind, what does not spread, and what a disk has lost. Much
+//! of that mends itself before the end, and is a bug nevertheless.
 
 use super::Course;
 use crate::executor::{Nanos, NodeId};
@@ -11,13 +11,13 @@ use cairn_network::sync::{Stall, SyncPhase};
 use std::collections::{BTreeMap, BTreeSet};
 
 const SECOND: Nanos = 1_000_000_000;
-/// So long after all was mended everybody is with the others again: a cut line is noticed after 40 s, whoever went is dialled
-/// again within a minute, and tells at once where it stands.
+/// So long after all was mended everybody is with the others again: a cut line is noticed after 40 s, whoever went is
+/// dialled again within a minute, and tells at once where it stands.
 const TOGETHER: Nanos = 180 * SECOND;
 /// Blocks that were found within so many milliseconds may still be on their way.
 const ON_THE_WAY_MS: u64 = 30_000;
-/// So long after it was made a payment is in every pool that it can come to: who has given nothing that was of use is asked
-/// once a minute at least.
+/// So long after it was made a payment is in every pool that it can come to: who has given nothing that was of use is
+/// asked once a minute at least.
 const SPREAD: Nanos = 90 * SECOND;
 
 /// Whoever has had few peers for so long that it had dialled has dialled those it was told of within that time.

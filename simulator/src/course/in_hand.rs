@@ -8,7 +8,8 @@ use std::time::Duration;
 
 /// Nobody is at the same thing at so many looks in a row.
 const LONG: u32 = 8;
-/// No pool is compared for so long, whatever a peer answers, or not: two questions of at most 20 s each, and what is checked.
+/// No pool is compared for so long, whatever a peer answers, or not: two questions of at most 20 s each, and what is
+/// checked.
 const COMPARED: Duration = Duration::from_secs(60);
 /// Blocks that are being taken in.
 const ON_THE_WAY: usize = 3;

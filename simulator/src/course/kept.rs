@@ -1,5 +1,5 @@
-//! What nodes keep: payments they took, blocks they left; and what they make of it: templates, and what they have against
-//! others.
+//! What nodes keep: payments they took, blocks they left; and what they make of it: templates, and what they have
+//! against others.
 
 use super::Course;
 use crate::adversary::Kind;
@@ -35,7 +35,8 @@ const FEW_SLOTS: usize = 5;
 const FEW_NODES: usize = 16;
 /// Whom a node has reached before it dials again within so long, if it was in vain once: pauses double from 10 s on.
 const TRIED_AGAIN: Nanos = 240 * SECOND;
-/// Everybody has what there is within so long; where there are adversaries, or answers are lost; where clocks are wrong by minutes.
+/// Everybody has what there is within so long; where there are adversaries, or answers are lost; where clocks are wrong
+/// by minutes.
 const PROMPT: (Nanos, Nanos, Nanos) = (20 * SECOND, 40 * SECOND, 150 * SECOND);
 /// Whoever claims a better chain for so long, and does not show it, is told of.
 const CLAIMED: Duration = Duration::from_secs(180);
@@ -64,8 +65,8 @@ impl Course {
         }
     }
 
-    /// A template has what applies on the tip, in its order, whatever is offered for it: what is mined already, and what
-    /// waits, turned round.
+    /// A template has what applies on the tip, in its order, whatever is offered for it: what is mined already, and
+    /// what waits, turned round.
     pub(super) fn look_at_templates(&mut self) {
         for node in self.simulation.honest() {
             let mined = self
@@ -168,7 +169,8 @@ impl Course {
         }
     }
 
-    /// Nobody has anything against an honest peer that answered all it was asked, and in time, nor against one that refused.
+    /// Nobody has anything against an honest peer that answered all it was asked, and in time, nor against one that
+    /// refused.
     pub(super) fn look_at_charges(&mut self) {
         let innocent = |kind: Option<Kind>| matches!(kind, None | Some(Kind::Refuse));
         let all = self.simulation.nodes().filter(|node| innocent(self.simulation.kind(*node)));

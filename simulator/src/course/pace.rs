@@ -30,8 +30,8 @@ pub(super) fn check(scenario: &Scenario, figures: &Figures, fates: &Fates, event
     all.into_iter().filter(is_slow).map(|(what, got, most)| Broken::Slow { what, got, most }).collect()
 }
 
-/// In so many milliseconds nine of ten blocks are on a node's chain where gossip is lost: peers tell of their tips within
-/// five seconds, and sync needs a second or two.
+/// In so many milliseconds nine of ten blocks are on a node's chain where gossip is lost: peers tell of their tips
+/// within five seconds, and sync needs a second or two.
 const WITHOUT_GOSSIP_MS: u64 = 15_000;
 
 /// Whether blocks come by what peers tell and by sync as fast as they can.

@@ -22,8 +22,8 @@ const PARTED: u64 = 2;
 const VERDICT: Nanos = MINUTE;
 /// A payment that was sent when nobody was there to hear is sent again within so long: at the end everybody has peers.
 const TAKEN: Nanos = 2 * MINUTE;
-/// A node that has been up for so long has compared its pool with others', so often a minute at least, and asked somebody
-/// within the last minutes.
+/// A node that has been up for so long has compared its pool with others', so often a minute at least, and asked
+/// somebody within the last minutes.
 const COMPARED: (Nanos, u64, Nanos) = (5 * MINUTE, 1, 3 * MINUTE);
 /// Headers that come a second time, at most, besides four for each that comes for the first.
 const HEADERS_AGAIN: u64 = 400;
@@ -64,8 +64,8 @@ fn fault(conduct: &Conduct, now: Nanos) -> Option<&'static str> {
     }
 }
 
-/// What a node has not done that it should have, where it has been up for some minutes, with peers; `names`: it knows others
-/// than those who ask.
+/// What a node has not done that it should have, where it has been up for some minutes, with peers; `names`: it knows
+/// others than those who ask.
 fn omission(conduct: &Conduct, now: Nanos, names: bool) -> Option<&'static str> {
     let (up, pools) = (now.saturating_sub(conduct.since), conduct.questions.of(Class::Pool));
     let (long, each_minute, lately) = COMPARED;

@@ -14,8 +14,8 @@ const BEHIND: u64 = 12;
 /// Who has been connected for so long has told where it stands.
 const ACQUAINTED: Duration = Duration::from_secs(180);
 
-/// Every node knows where its honest peers stand, nearly; where nothing goes wrong (`calm`: how many nodes everybody knows
-/// from the start), nobody has anything against anybody, and everybody has found others by itself.
+/// Every node knows where its honest peers stand, nearly; where nothing goes wrong (`calm`: how many nodes everybody
+/// knows from the start), nobody has anything against anybody, and everybody has found others by itself.
 pub fn peers(simulation: &mut Simulation, calm: Option<u32>) -> Vec<Broken> {
     let honest = simulation.honest();
     let names: BTreeSet<String> = honest.iter().map(|node| simulation.peer(*node).to_string()).collect();
@@ -67,8 +67,8 @@ pub fn punished(simulation: &mut Simulation) -> Vec<Broken> {
 /// So many wrong answers are more than anybody bears who hears them within some minutes.
 const BORNE: u64 = 3;
 
-/// Whoever was given wrong answers has banned who gave them, for longer than any of these scenarios takes. Nobody looks at the
-/// body of a block that has come by another way meanwhile.
+/// Whoever was given wrong answers has banned who gave them, for longer than any of these scenarios takes. Nobody looks
+/// at the body of a block that has come by another way meanwhile.
 pub fn banned(simulation: &mut Simulation) -> Vec<Broken> {
     let told = simulation.fabric().watch.told().clone();
     let seen = simulation.seen();

@@ -31,8 +31,8 @@ fn fault(reader: &Reader, tip: u64, transaction: &Transaction, is_quiet: bool) -
 /// As many bytes as all pools here together never hold.
 const MOST_BYTES: usize = 1 << 20;
 
-/// What is wrong with what a pool offers for a block that has room for all: of each sender the nonces from the account's on,
-/// as far as they are there and the money lasts, in their order, and nothing else.
+/// What is wrong with what a pool offers for a block that has room for all: of each sender the nonces from the
+/// account's on, as far as they are there and the money lasts, in their order, and nothing else.
 fn choice(reader: &Reader, waiting: &[CheckedTransaction], chosen: &[CheckedTransaction]) -> Option<&'static str> {
     let mut by_sender: BTreeMap<Address, BTreeMap<u64, &CheckedTransaction>> = BTreeMap::new();
     for checked in waiting {

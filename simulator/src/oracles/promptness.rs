@@ -1,5 +1,5 @@
-//! How soon nodes have what there is: after it was found, after they came back, after it came to them; and what they fetch
-//! for nothing on the way.
+//! How soon nodes have what there is: after it was found, after they came back, after it came to them; and what they
+//! fetch for nothing on the way.
 
 use super::Broken;
 use crate::executor::{Nanos, NodeId};
@@ -28,8 +28,8 @@ fn chain_of(simulation: &Simulation, node: NodeId) -> Vec<(u64, BlockId)> {
     (1..=tip).filter_map(|height| Some((height, reader.header_at(Height::new(height)).ok()??.id()))).collect()
 }
 
-/// By how long a node's chain came later to as much work as a block's than it could have: counted from the moment at which the
-/// block was found, the node came back, or all was mended (`well_since`).
+/// By how long a node's chain came later to as much work as a block's than it could have: counted from the moment at
+/// which the block was found, the node came back, or all was mended (`well_since`).
 pub fn lateness(simulation: &Simulation, node: NodeId, well_since: Nanos) -> Option<Nanos> {
     let since = simulation.fabric().watch.of(node)?.since.max(well_since);
     let seen = simulation.seen();
@@ -96,7 +96,8 @@ pub fn thrifty(simulation: &Simulation) -> Vec<Broken> {
     simulation.honest().into_iter().filter_map(wasteful).collect()
 }
 
-/// How many of the bodies that a node asked for its chain never had, of those that honest miners have found; and of how many.
+/// How many of the bodies that a node asked for its chain never had, of those that honest miners have found; and of how
+/// many.
 fn useless(simulation: &Simulation, node: NodeId, conduct: &Conduct) -> (usize, usize) {
     let seen = simulation.seen();
     let chain: BTreeSet<BlockId> = chain_of(simulation, node).into_iter().map(|(_, id)| id).collect();

@@ -74,8 +74,9 @@ fn fault(
     }
 }
 
-/// Nodes have no free slot where there is somebody for it: the slots are as many as the node's own network says, and whoever
-/// can be dialled, is in none of the groups that have one, and is not to be left alone since dials have failed, could have it. While one is free others are asked.
+/// Nodes have no free slot where there is somebody for it: the slots are as many as the node's own network says, and
+/// whoever can be dialled, is in none of the groups that have one, and is not to be left alone since dials have failed,
+/// could have it. While one is free others are asked.
 pub fn slots(simulation: &mut Simulation) -> Vec<Broken> {
     let mut broken = Vec::new();
     let names: BTreeMap<String, NodeId> =
@@ -92,8 +93,8 @@ pub fn slots(simulation: &mut Simulation) -> Vec<Broken> {
     broken
 }
 
-/// Nodes that have started again once return to those whom they had dialled before: the first whom they dial for a slot is
-/// one, where nothing else kept them from it.
+/// Nodes that have started again once return to those whom they had dialled before: the first whom they dial for a slot
+/// is one, where nothing else kept them from it.
 pub fn anchors(simulation: &Simulation) -> Vec<Broken> {
     let fabric = simulation.fabric();
     let returned = |node: NodeId| {

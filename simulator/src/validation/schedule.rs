@@ -56,8 +56,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// What a seed makes of a scenario: blocks by the exponential law but for the shortest intervals, found by one miner as
-    /// often as by another, and payments at even times.
+    /// What a seed makes of a scenario: blocks by the exponential law but for the shortest intervals, found by one
+    /// miner as often as by another, and payments at even times.
     pub fn new(scenario: &Scenario, seed: u64) -> Self {
         let mut random = random(seed, SCHEDULE);
         let dials = (0..scenario.nodes).map(|node| {

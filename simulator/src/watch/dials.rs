@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const BOOK_PAUSE: Nanos = 10_000_000_000;
 /// It doubles with each dial that fails, up to this.
 const LONGEST_BOOK_PAUSE: Nanos = 3_600_000_000_000;
-/// Whoever has dialled fewer others dials those it was told of. Nodes do so below eight; half of that are few however peers
-/// are counted that are connected in both directions.
+/// Whoever has dialled fewer others dials those it was told of. Nodes do so below eight; half of that are few however
+/// peers are counted that are connected in both directions.
 const FEW: usize = 4;
 /// Whoever was a peer for so long may be one to return to.
 const LONG: Nanos = 120_000_000_000;
@@ -50,8 +50,8 @@ pub struct Dials {
     reached: BTreeSet<NodeId>,
     /// When somebody was last dialled, or went.
     lately: BTreeMap<NodeId, Nanos>,
-    /// Those whom the book's dials have not reached, or not got acquainted with: how many there were, and when the last began.
-    /// The book is kept over restarts.
+    /// Those whom the book's dials have not reached, or not got acquainted with: how many there were, and when the last
+    /// began. The book is kept over restarts.
     failing: BTreeMap<NodeId, (u32, Nanos)>,
     /// Those to whom it might return after its last restart, and those whom it has dialled first.
     pub before: BTreeSet<NodeId>,

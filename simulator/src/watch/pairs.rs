@@ -7,8 +7,8 @@ use cairn_network::transport::Class;
 const MINUTE: Nanos = 60_000_000_000;
 /// An answer that takes so long may be taken for none.
 const SLOW: Nanos = 1_500_000_000;
-/// How often somebody is asked in vain before pauses have grown, and in each minute after that: where one of gossip's blocks
-/// lacks something, whoever passed it on is asked for it, however often it was in vain.
+/// How often somebody is asked in vain before pauses have grown, and in each minute after that: where one of gossip's
+/// blocks lacks something, whoever passed it on is asked for it, however often it was in vain.
 const IN_VAIN: (u64, u64) = (30, 12);
 
 /// What one node had of another.

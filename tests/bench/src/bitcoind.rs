@@ -13,8 +13,8 @@ use std::{env, fs, thread};
 
 /// A day, by whose end the times of a log begin anew.
 const DAY: f64 = 86_400.0;
-/// What they are all started with. None of them speaks to anybody who is not named, looks anything up, keeps its pool or checks
-/// itself while it is measured; scripts are verified from the first block on.
+/// What they are all started with. None of them speaks to anybody who is not named, looks anything up, keeps its pool
+/// or checks itself while it is measured; scripts are verified from the first block on.
 const ALWAYS: [&str; 13] = [
     "-regtest",
     "-server",
@@ -70,8 +70,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts one in a data directory, with nobody to connect with but those that `more` names, and waits until it answers; how
-    /// long that took.
+    /// Starts one in a data directory, with nobody to connect with but those that `more` names, and waits until it
+    /// answers; how long that took.
     pub fn start(program: &Program, data: &Path, more: &[String]) -> Result<(Self, Duration), Failure> {
         let mut daemon = Self::spawn(program, data, more)?;
         daemon.until("it answers", |daemon| daemon.call("getblockcount", &json!([])).ok())?;
@@ -183,7 +183,8 @@ impl Daemon {
         (self.begun_at - other.begun_at).rem_euclid(DAY)
     }
 
-    /// "2026-11-30T06:49:48.123456Z UpdateTip: new best=… height=… …", perhaps with the names of threads in brackets between.
+    /// "2026-11-30T06:49:48.123456Z UpdateTip: new best=… height=… …", perhaps with the names of threads in brackets
+    /// between.
     fn tip(&self, line: &str) -> Option<(u64, f64)> {
         let (head, rest) = line.split_once("UpdateTip: ")?;
         let height = rest.split_once("height=")?.1.split(' ').next()?.parse().ok()?;

@@ -8,9 +8,9 @@
 //! # Map
 //! [`chains`] chains to measure on · [`shaper`] slow lines and [`browser`] a browser, as in
 //! the tests · [`node`] the program and its processes ·
-//! [`bitcoind`] Bitcoin Core and its relatives, and chains for them · [`http`] a client that costs next to nothing, and load made
-//! with it · [`reference`] libsecp256k1, the yardstick · [`quiet`] other work on the machine · [`results`] values, medians, the
-//! file they are kept in · [`parts`] what is measured · [`report`] the page
+//! [`bitcoind`] Bitcoin Core and its relatives, and chains for them · [`http`] a client that costs next to nothing, and
+//! load made with it · [`reference`] libsecp256k1, the yardstick · [`quiet`] other work on the machine · [`results`]
+//! values, medians, the file they are kept in · [`parts`] what is measured · [`report`] the page
 //!
 //! # Invariants
 //! 1. Nothing of the node is linked in: what is measured is the program that users run, from CAIRN_BIN.

@@ -79,8 +79,8 @@ pub struct WatchedImport {
     pub figures: Value,
     /// The most that the process held, in MiB.
     pub peak_mib: f64,
-    /// Transactions a second in the second half of the file; of a file that takes less than some ten seconds, nothing is
-    /// known.
+    /// Transactions a second in the second half of the file; of a file that takes less than some ten seconds, nothing
+    /// is known.
     pub later_per_second: f64,
 }
 
@@ -191,9 +191,9 @@ impl Scratch {
         Ok(Self(path))
     }
 
-    /// A copy of a node's data, but for its identity. The database's tables are linked, as in RocksDB's own checkpoints, since they never
-    /// change: gigabytes written anew would still be on their way to the disk while the next thing is measured, and
-    /// have taken what memory the system has at hand.
+    /// A copy of a node's data, but for its identity. The database's tables are linked, as in RocksDB's own
+    /// checkpoints, since they never change: gigabytes written anew would still be on their way to the disk while the
+    /// next thing is measured, and have taken what memory the system has at hand.
     pub fn copy(work: &Path, name: &str, of: &Path) -> Result<Self, Failure> {
         let scratch = Self::new(work, name)?;
         copy_into(of, &scratch.0)?;

@@ -4,8 +4,8 @@ use crate::results::{Figure, Results, Run};
 use std::fmt::Write as _;
 
 /// What the page shows, group by group. A line that begins with `#` is a group's title. Any other has five columns
-/// between bars, of which the last three may be empty: what it is, the figure's name, its unit, what it is compared with
-/// (another figure of the same run, and what that is), and what was aimed at.
+/// between bars, of which the last three may be empty: what it is, the figure's name, its unit, what it is compared
+/// with (another figure of the same run, and what that is), and what was aimed at.
 const FIGURES: &str = include_str!("figures.txt");
 
 /// The groups of [`FIGURES`]: a title and its lines.

@@ -1,5 +1,5 @@
-//! A fuzzer that is a test: it feeds a decoder, or any machine that eats what strangers send, with bytes made from valid
-//! ones, and ends with the shortest it can find that breaks a promise.
+//! A fuzzer that is a test: it feeds a decoder, or any machine that eats what strangers send, with bytes made from
+//! valid ones, and ends with the shortest it can find that breaks a promise.
 //!
 //! A target stands beside the code it attacks, in a module `fuzz`, as a test of the target's own name:
 //! ```
@@ -12,9 +12,9 @@
 //!     true
 //! });
 //! ```
-//! The closure says whether it understood the bytes, and panics where a promise is broken. Each seed has to be understood,
-//! or the target attacks nothing but the first check. Beside what the closure asserts, memory is bounded for each input
-//! ([`Target::memory`]): a length that nothing stands behind buys none.
+//! The closure says whether it understood the bytes, and panics where a promise is broken. Each seed has to be
+//! understood, or the target attacks nothing but the first check. Beside what the closure asserts, memory is bounded
+//! for each input ([`Target::memory`]): a length that nothing stands behind buys none.
 //!
 //! # Ways to run
 //! | how | what |
@@ -26,12 +26,12 @@
 //!
 //! # Map
 //! [`Target`] what a target is · `mode` how it is run · `session` one run · `execute` one input, and what it broke ·
-//! `mutate` new inputs from old ones · `coverage` what code was reached · `memory` what was allocated · `files` corpus and
-//! findings · `rng` the dice
+//! `mutate` new inputs from old ones · `coverage` what code was reached · `memory` what was allocated · `files` corpus
+//! and findings · `rng` the dice
 //!
 //! # Invariants
-//! 1. A finding is on the disk before anything tells of it, and in a long run every input is before it is tried: what ends
-//!    the process itself can be looked at, too.
+//! 1. A finding is on the disk before anything tells of it, and in a long run every input is before it is tried: what
+//!    ends the process itself can be looked at, too.
 //! 2. Without an environment of ours, a run is bounded in time, and draws its mutations from the target's name alone.
 
 mod coverage;

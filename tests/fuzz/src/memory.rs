@@ -9,8 +9,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 thread_local! {
-    /// Bytes that this thread holds, and the most it has held since [`begin`]. Memory that other threads give back makes
-    /// it wrap, which is no harm: only differences count.
+    /// Bytes that this thread holds, and the most it has held since [`begin`]. Memory that other threads give back
+    /// makes it wrap, which is no harm: only differences count.
     static HELD: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 

@@ -49,8 +49,8 @@ pub(crate) fn at_genesis(asked: &[u8]) -> Vec<u8> {
     let [network, _, height, work] = STATUS;
     let genesis = asked.get(4..4 + network).unwrap_or_default();
     let now = asked.get(4 + STATUS.iter().sum::<usize>()..).and_then(|rest| rest.get(..8)).unwrap_or_default();
-    // The lowest body and the count of snapshots follow the clock: both are 0. Of upgrades it knows what the other does, and
-    // names none; nor does it keep stretches.
+    // The lowest body and the count of snapshots follow the clock: both are 0. Of upgrades it knows what the other
+    // does, and names none; nor does it keep stretches.
     let rules = asked.get(4 + STATUS.iter().sum::<usize>() + 24..).and_then(|rest| rest.get(..32)).unwrap_or_default();
     framed(&[genesis, genesis, &vec![0; height + work], now, &[0; 16], rules, &[0; 16]].concat())
 }

@@ -175,8 +175,8 @@ impl Chain {
         self.push(Block { header, body: Body::default() });
     }
 
-    /// Makes an empty block `gap` milliseconds after the last, after which the first test key has so much more than any rule
-    /// gives it. What is mined above follows from those accounts.
+    /// Makes an empty block `gap` milliseconds after the last, after which the first test key has so much more than any
+    /// rule gives it. What is mined above follows from those accounts.
     ///
     /// # Panics
     /// A block below was never executed, or the key has no account.

@@ -1,6 +1,6 @@
 //! What somebody with as many identities as they like once did to real nodes: payments that vanished or got stuck
-//! half-way, blocks that came late, places that were taken. Each attack has its honest twin beside it, and shows by counts
-//! that it takes place. Here is what is done to gossip; `peers` has what is done to connections.
+//! half-way, blocks that came late, places that were taken. Each attack has its honest twin beside it, and shows by
+//! counts that it takes place. Here is what is done to gossip; `peers` has what is done to connections.
 
 mod peers;
 
@@ -107,8 +107,9 @@ impl Relayed {
     }
 }
 
-/// Of 200 payments through a node with a line of 4 Mbit/s 82 arrived, and nothing was told of the others: whatever gossip
-/// had no room for was lost. The line is silent until that has happened, so that no buffer of the system's hides it.
+/// Of 200 payments through a node with a line of 4 Mbit/s 82 arrived, and nothing was told of the others: whatever
+/// gossip had no room for was lost. The line is silent until that has happened, so that no buffer of the system's hides
+/// it.
 async fn all_payments_arrive(is_silent: bool) {
     const PAYMENTS: u64 = 120;
     let place = Relayed::start(None).await;
@@ -184,8 +185,8 @@ async fn payments_that_a_newcomer_got_by_listing_reach_the_whole_line() {
     }
 }
 
-/// A block is found while so many payments wait for a line, all of which gossip has room for; how many of them are at its
-/// far end when the block comes there.
+/// A block is found while so many payments wait for a line, all of which gossip has room for; how many of them are at
+/// its far end when the block comes there.
 async fn payments_before_a_block(payments: u64) -> u64 {
     let place = Relayed::start(Some(SLOW)).await;
     // Its blocks are empty: it knows of no payment.
@@ -220,7 +221,8 @@ async fn a_block_comes_over_a_line_that_was_silent_and_nothing_waits_for() {
     assert_eq!(payments_before_a_block(0).await, 0);
 }
 
-/// So many identities each let a node wait for what their variant of another block lacks; an honest block comes meanwhile.
+/// So many identities each let a node wait for what their variant of another block lacks; an honest block comes
+/// meanwhile.
 async fn block_beside_silent_senders(count: u8) {
     /// As many waits as there once were places, for all of them together.
     const PLACES: usize = 16;
@@ -268,8 +270,8 @@ async fn without_silent_senders_a_block_comes_by_gossip() {
     block_beside_silent_senders(0).await;
 }
 
-/// Honest payments come while so many identities send batches that need no signature, and each of which takes a place for
-/// some hundred milliseconds; what share of them, in bytes, gossip did not bring, so that pools had to be compared.
+/// Honest payments come while so many identities send batches that need no signature, and each of which takes a place
+/// for some hundred milliseconds; what share of them, in bytes, gossip did not bring, so that pools had to be compared.
 async fn share_missed_by_gossip(identities: u64) -> f64 {
     const PAYMENTS: u64 = 40;
     let network = Arc::new(TestNetwork::new());

@@ -58,8 +58,8 @@ async fn searches_without_end_are_cut_off_and_cost_little() {
     assert_eq!(score(&node, &friend).await, Some(0));
 }
 
-/// A rendezvous point once kept what anybody registered for three days, and as much of it as one host liked: until it had no
-/// room for anybody else.
+/// A rendezvous point once kept what anybody registered for three days, and as much of it as one host liked: until it
+/// had no room for anybody else.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rendezvous_point_is_filled_neither_from_one_host_nor_for_days() {
     const NAMES: usize = 400;

@@ -1,8 +1,8 @@
 //! What a visitor may be given, decided; shared between the server, which asks, and the payout, which pays.
 //!
-//! A promise is made under the lock of the file: limits are looked at, the work is looked at, the promise is written and
-//! synced, and only then is it counted as given. So no two requests ever share what is left for one. What is known has a
-//! lock of its own, which nobody holds while waiting for the disk: whoever only looks waits for nothing.
+//! A promise is made under the lock of the file: limits are looked at, the work is looked at, the promise is written
+//! and synced, and only then is it counted as given. So no two requests ever share what is left for one. What is known
+//! has a lock of its own, which nobody holds while waiting for the disk: whoever only looks waits for nothing.
 
 use super::book::{Book, Grant, Limits};
 use super::challenge::{Challenger, GrantId, WORK_TAG, expires, window};

@@ -1,7 +1,7 @@
 //! The node, as the wallet sees it: a few questions, and errors that say what to do.
 //!
-//! Text that a node sends is made inert and short here ([`in_short`]), before anything else sees it, and all questions of
-//! one command to one node share a [`Budget`] of time.
+//! Text that a node sends is made inert and short here ([`in_short`]), before anything else sees it, and all questions
+//! of one command to one node share a [`Budget`] of time.
 
 use super::node_url::{self, NodeUrl, NodeUrlError};
 use super::{error::ClientError, pairing::Pairing};

@@ -96,8 +96,8 @@ impl Payer<'_> {
         })
     }
 
-    /// Follows a payment as far as is wanted, and reports each step and the end. Whatever fails on the way to its owner,
-    /// it was sent, and that is what the error says.
+    /// Follows a payment as far as is wanted, and reports each step and the end. Whatever fails on the way to its
+    /// owner, it was sent, and that is what the error says.
     pub async fn report(&mut self, mut sent: Sent, wait: WaitArguments, output: &mut Output<'_>) -> Result<()> {
         let txid = sent.payment.txid.0;
         let reported = async {

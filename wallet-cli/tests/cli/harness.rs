@@ -76,8 +76,8 @@ impl Home {
         Run::of(self.command(line).output().expect("the wallet runs"))
     }
 
-    /// A run whose owner means it: with `--again`, whoever is asked about a payment that nobody was told of says so once
-    /// more.
+    /// A run whose owner means it: with `--again`, whoever is asked about a payment that nobody was told of says so
+    /// once more.
     fn insist(&self, line: &str) -> Run {
         let run = self.run(line);
         let is_asked =

@@ -11,14 +11,14 @@ pub(super) fn family_name(table: &str, number: u32) -> String {
     format!("{table}.{number}")
 }
 
-/// The column family, always empty, that says that this one is whole: where RocksDB keeps their names it begins to be there
-/// in one step, and no file of it can be damaged.
+/// The column family, always empty, that says that this one is whole: where RocksDB keeps their names it begins to be
+/// there in one step, and no file of it can be damaged.
 pub(super) fn whole_name(table: &str, number: u32) -> String {
     format!("{table}.{number}.whole")
 }
 
-/// The table that a column family is of, how often that was written anew before, and whether it only says that that one is
-/// whole.
+/// The table that a column family is of, how often that was written anew before, and whether it only says that that one
+/// is whole.
 pub(super) fn parse(family: &str) -> Option<(&'static str, u32, bool)> {
     let mut parts = family.split('.');
     let name = parts.next()?;

@@ -1,4 +1,5 @@
-//! The address book against its rules, whatever happens to it: a plain model knows of each address what was found there.
+//! The address book against its rules, whatever happens to it: a plain model knows of each address what was found
+//! there.
 
 use super::*;
 use crate::addrman::file;

@@ -145,7 +145,8 @@ fn whoever_is_gone_leaves_nothing_in_the_line() {
     assert!(line.queue.serving.is_empty());
 }
 
-/// A line that waited for upload was never looked at again, if that was free by the time somebody asked when it would be.
+/// A line that waited for upload was never looked at again, if that was free by the time somebody asked when it would
+/// be.
 #[test]
 fn a_line_that_waits_for_upload_is_due_also_when_that_is_free_already() {
     let mut line = Line::with_upload(Some(1_000));

@@ -123,15 +123,15 @@ impl Machine {
         self.block_bytes * 2
     }
 
-    /// Requests on the way, but for those that were given up: peers that stall take no place from others. However little
-    /// they are expected to bring (a guess before the first has come, and too little where blocks grow), all answers
-    /// together, of at most 4 MiB each, have room, or 16 MiB where that is less.
+    /// Requests on the way, but for those that were given up: peers that stall take no place from others. However
+    /// little they are expected to bring (a guess before the first has come, and too little where blocks grow), all
+    /// answers together, of at most 4 MiB each, have room, or 16 MiB where that is less.
     pub(in crate::sync) fn max_jobs(&self) -> usize {
         (self.max_bytes() / Bodies::MAX_BYTES).clamp(LEAST_JOBS, MAX_JOBS)
     }
 
-    /// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be checked
-    /// waits decoded, in twice the memory.
+    /// Bytes in import above which nothing is asked for: the chain is slower than the peers, and what waits to be
+    /// checked waits decoded, in twice the memory.
     fn max_importing(&self) -> usize {
         self.block_bytes / 4 * 3
     }
@@ -146,8 +146,8 @@ impl Machine {
         ((job.ids.len() as f64 * self.mean_body) as usize).min(Bodies::MAX_BYTES)
     }
 
-    /// The lowest missing body that somebody may be asked for, with who should bring it first, and how long that takes. Where
-    /// nobody who has the lowest of all is free, those who keep others need not rest.
+    /// The lowest missing body that somebody may be asked for, with who should bring it first, and how long that takes.
+    /// Where nobody who has the lowest of all is free, those who keep others need not rest.
     fn choose_lowest(&self) -> Option<(Height, PeerNumber, Duration)> {
         let window = self.window();
         let choose = |height| {

@@ -186,7 +186,8 @@ impl Call {
     }
 }
 
-/// A presync of the chain of which these are the first headers; nothing where it does not begin at a block that is here.
+/// A presync of the chain of which these are the first headers; nothing where it does not begin at a block that is
+/// here.
 fn begin_presync(restore: &Restore, claimed: Work, headers: &[Header]) -> Result<Option<Box<Presync>>, Failure> {
     let Some(first) = headers.first() else { return Ok(None) };
     let mut secret = [0; 32];

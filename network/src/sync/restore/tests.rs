@@ -1,4 +1,5 @@
-//! The machine among scripted peers in the [`world`] of a simulation: honest, slow, lying or gone. What is here is a model.
+//! The machine among scripted peers in the [`world`] of a simulation: honest, slow, lying or gone. What is here is a
+//! model.
 
 mod headers;
 mod runs;

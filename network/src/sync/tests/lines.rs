@@ -105,8 +105,9 @@ fn a_peer_that_becomes_slow_is_replaced_at_the_head() {
     assert!(took < 1.1 * rest + 12.0, "{took} for what takes {rest}");
 }
 
-/// Requests were once bounded by what they were expected to bring alone, 32 KiB a body before the first had come: with little
-/// room for blocks, full ones from a dozen peers brought three times as much, and `memory.max_bytes` did not hold.
+/// Requests were once bounded by what they were expected to bring alone, 32 KiB a body before the first had come: with
+/// little room for blocks, full ones from a dozen peers brought three times as much, and `memory.max_bytes` did not
+/// hold.
 #[test]
 fn what_all_requests_bring_has_room_however_little_was_expected() {
     for block_bytes in [8 << 20, BLOCK_BYTES] {

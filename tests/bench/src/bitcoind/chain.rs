@@ -1,5 +1,5 @@
-//! A chain of payments for Bitcoin Core, made by itself from transactions that are signed here: one input and two outputs
-//! each, P2TR by key path (BIP341), every output to a key that nobody has seen before.
+//! A chain of payments for Bitcoin Core, made by itself from transactions that are signed here: one input and two
+//! outputs each, P2TR by key path (BIP341), every output to a key that nobody has seen before.
 
 use super::{Daemon, Program};
 use crate::Failure;

@@ -1,5 +1,5 @@
-//! The explorer as a visitor has it, in a real browser: what the first page costs, when it is seen, whom it asks, and how
-//! long its light client takes to prove what it shows on a long chain.
+//! The explorer as a visitor has it, in a real browser: what the first page costs, when it is seen, whom it asks, and
+//! how long its light client takes to prove what it shows on a long chain.
 
 use super::Bench;
 use crate::browser::{Browser, DESK, Page};

@@ -1,7 +1,8 @@
 //! Cairn beside Bitcoin Core: the same work, in turns, on a machine that is quiet before each turn.
 //!
-//! A payment that creates its receiver's account is what a Bitcoin payment is most like: each of ours there makes one coin more
-//! than it spends. A payment among accounts that are there is shown as what it is, with the same figure beside it.
+//! A payment that creates its receiver's account is what a Bitcoin payment is most like: each of ours there makes one
+//! coin more than it spends. A payment among accounts that are there is shown as what it is, with the same figure
+//! beside it.
 
 mod line;
 mod process;

@@ -121,8 +121,8 @@ impl Holders {
     }
 }
 
-/// An empty node to the tip of a chain with a million accounts, by a snapshot and from block 0, in turns; and where half of
-/// its peers lie or stall. With `--full`, by the snapshot of ten million, too.
+/// An empty node to the tip of a chain with a million accounts, by a snapshot and from block 0, in turns; and where
+/// half of its peers lie or stall. With `--full`, by the snapshot of ten million, too.
 pub fn snapshot(bench: &Bench, results: &mut Results) -> Result<(), Failure> {
     let holders = Holders::start(bench, PLAN)?;
     results.add("snapshot.accounts", holders.pivot.1);

@@ -1,8 +1,9 @@
 //! Fetching headers: from one peer at a time, the lead, in turns, until nobody in good standing claims more.
 //!
-//! Headers that go on from what is here are taken in. A chain that leaves it is presynced, as in ordinary synchronisation:
-//! it takes the place of what is here once its headers have shown more work, and costs nothing but its turns until then.
-//! So which chain is followed is a matter of work alone; slow or silent peers lose time, never their say.
+//! Headers that go on from what is here are taken in. A chain that leaves it is presynced, as in ordinary
+//! synchronisation: it takes the place of what is here once its headers have shown more work, and costs nothing but its
+//! turns until then. So which chain is followed is a matter of work alone; slow or silent peers lose time, never their
+//! say.
 
 use super::{End, HeadersHere, Machine, Phase, Reason, RestoreAction, RestorePeer};
 use crate::sync::presync::{Presync, Step};
@@ -24,8 +25,8 @@ const LONGEST_REST: Duration = Duration::from_secs(30);
 const MEET: Duration = Duration::from_secs(5);
 /// … and that it is too short; not where one that the operator named has shown it.
 const SHORT: Duration = Duration::from_secs(20);
-/// Once somebody has shown all it claimed, those who claim more are given so much time in all to bring more work than is
-/// here; it begins anew with all that is brought. Presyncing a whole chain has to fit on a slow line …
+/// Once somebody has shown all it claimed, those who claim more are given so much time in all to bring more work than
+/// is here; it begins anew with all that is brought. Presyncing a whole chain has to fit on a slow line …
 const CONTEST: Duration = Duration::from_secs(300);
 /// … and for strangers, of whom anybody can send as many as he likes, this much.
 const CONTEST_OF_STRANGERS: Duration = Duration::from_secs(30);
@@ -261,9 +262,9 @@ impl Machine {
         }
     }
 
-    /// Goes back to the headers where somebody claims more of them and nobody holds the snapshot of the pivot: whoever led
-    /// may have been far behind, or others may have gone on. Where runs are here that is waited with for a while; the pivot
-    /// only moves once nobody keeps its snapshot any more.
+    /// Goes back to the headers where somebody claims more of them and nobody holds the snapshot of the pivot: whoever
+    /// led may have been far behind, or others may have gone on. Where runs are here that is waited with for a while;
+    /// the pivot only moves once nobody keeps its snapshot any more.
     pub(super) fn move_pivot(&mut self) {
         let Phase::Runs(pivot) = self.phase else { return };
         let idle = self.now.saturating_duration_since(self.gained);
@@ -290,7 +291,8 @@ impl Machine {
         if self.peers.values().any(|peer| self.is_heard(peer)) {
             return self.give_up_without_headers();
         }
-        // Of those who may be right, somebody says that what is here is all there is; or somebody has shown all it claimed.
+        // Of those who may be right, somebody says that what is here is all there is; or somebody has shown all it
+        // claimed.
         let is_shown = self.kept.is_some_and(|kept| self.here.total_work >= kept);
         if !self.is_all_that_is_claimed() && !is_shown {
             return self.give_up_without_headers();

@@ -18,8 +18,8 @@ const QUEUED: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// How long a peer that did not have a run counts as one that does not hold the snapshot.
 const LACKS_FOR: Duration = Duration::from_secs(20);
-/// The first run, without which nobody knows how many there are, is asked of one more each time that it has not come for so
-/// long.
+/// The first run, without which nobody knows how many there are, is asked of one more each time that it has not come
+/// for so long.
 const IMPATIENCE: Duration = Duration::from_secs(1);
 /// When no run has come for so long, others are looked for …
 const SEEK_AFTER: Duration = Duration::from_secs(10);
@@ -82,8 +82,8 @@ impl Machine {
         true
     }
 
-    /// Where only runs are left that were asked for, one that is late is missing again, if somebody is free who should bring it
-    /// much sooner: one that sends nothing once held up the end for all its patience.
+    /// Where only runs are left that were asked for, one that is late is missing again, if somebody is free who should
+    /// bring it much sooner: one that sends nothing once held up the end for all its patience.
     fn pass_on_last(&mut self, pivot: Pivot) -> bool {
         if self.runs.is_none() || self.next_missing().is_some() {
             return false;
@@ -243,7 +243,8 @@ impl Machine {
         }
     }
 
-    /// Has what a request is to bring asked of others; of whom it was asked, who is asked for nothing else until it has answered.
+    /// Has what a request is to bring asked of others; of whom it was asked, who is asked for nothing else until it has
+    /// answered.
     fn set_overdue(&mut self, job: u64) -> Option<PeerNumber> {
         let asked = self.jobs.get_mut(&job)?;
         asked.is_overdue = true;

@@ -206,8 +206,8 @@ fn where_nobody_shows_what_is_claimed_it_says_so_and_gives_up() {
     assert_eq!(world.run_to_end(seconds(60)).0, End::GivenUp(Reason::NoHeaders));
 }
 
-/// One peer alone once made a node follow a chain of its own: it kept a small claim first, raised it again and again, and
-/// nobody who had not kept one was heard any more.
+/// One peer alone once made a node follow a chain of its own: it kept a small claim first, raised it again and again,
+/// and nobody who had not kept one was heard any more.
 #[test]
 fn whoever_keeps_small_claims_and_raises_them_is_followed_only_as_long_as_it_has_the_most_work() {
     let (honest_chain, own) = (grow(&[], 7_000, 1), grow(&[], 6_600, 2));
