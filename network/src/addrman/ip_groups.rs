@@ -65,10 +65,14 @@ pub(crate) fn is_relayed(address: &Multiaddr) -> bool {
     address.iter().any(|part| part == Protocol::P2pCircuit)
 }
 
+/// The parts of the longest address that leads to a socket: IP, UDP, QUIC, the peer.
+const MOST_PARTS: usize = 4;
+
 /// Where an address leads that is no name, no relay and no nested address: the socket, whether it is one of QUIC, and
 /// who is there, if the address says so; `None` for any other form.
 pub(crate) fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, bool, Option<PeerId>)> {
-    let parts: Vec<Protocol<'_>> = address.iter().collect();
+    // A part takes two bytes where it came from, and a hundred here: a peer may send very many.
+    let parts: Vec<Protocol<'_>> = address.iter().take(MOST_PARTS + 1).collect();
     let (ip, rest) = match parts.split_first()? {
         (Protocol::Ip4(ip), rest) => (IpAddr::V4(*ip), rest),
         (Protocol::Ip6(ip), rest) => (IpAddr::V6(*ip), rest),
