@@ -4,7 +4,7 @@ use crate::{NAME, error, limits};
 use cairn_chain::{ChainHandle, Reader, store::StoreError};
 use cairn_common::tasks::TaskError;
 use cairn_ledger::{address::AddressPrefix, chain_spec::ChainSpec, keys::Address};
-use cairn_maintenance::{disk_budget::BudgetHandle, health::HealthHandle, history::HistoryHandle};
+use cairn_maintenance::{background_validation::ValidationHandle, disk_budget::BudgetHandle, health::HealthHandle};
 use cairn_mempool::PoolHandle;
 use cairn_miner::{MinerHandle, MiningConfig};
 use cairn_network::{NetworkHandle, sync::SyncHandle};
@@ -33,7 +33,7 @@ pub struct Handles {
     /// How well the node is.
     pub health: HealthHandle,
     /// The execution of the blocks below a snapshot, where they would be kept.
-    pub history: Option<HistoryHandle>,
+    pub history: Option<ValidationHandle>,
 }
 
 /// What JSON-RPC makes reachable.

@@ -23,6 +23,18 @@
 //! 2. Handlers convert and ask: they hold no rule and no state.
 //! 3. Nothing here makes a part wait for a client: a subscriber that does not read misses headers.
 //! 4. A failure of the storage that a handler meets ends this task, and so stops the node.
+//!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | a new RPC method | `CONTRIBUTING.md`; the contract: [`cairn_rpc::methods`] |
+//! | block explorer | `explorer/` |
+//! | cookie, access tokens, scopes | `tokens/`, `access.rs` |
+//! | CORS, DNS rebinding, TLS | `access.rs`, `server/tls.rs` |
+//! | metrics, Prometheus | `metrics.rs` |
+//! | notifications, ZMQ | `subscriptions.rs` |
+//! | rate limits, limits of connections | `guard/rate.rs`, `server/connections.rs`, `limits.rs` |
+//! | slow clients | `server/slow_client.rs` |
 
 #![forbid(unsafe_code)]
 #![expect(rustdoc::private_intra_doc_links, reason = "the map of a program leads into it")]

@@ -1,7 +1,7 @@
 //! What the port counts, and what it tells Prometheus: one registry, units in the names.
 
 use crate::{context::Context, error::refused};
-use cairn_chain::{Aside, Tip};
+use cairn_chain::{HeaderTreeStats, Tip};
 use cairn_common::memory;
 use cairn_maintenance::disk_budget::Usage;
 use cairn_mempool::PoolInfo;
@@ -72,7 +72,7 @@ impl Metrics {
 struct Readings {
     connections: usize,
     tip: Arc<Tip>,
-    aside: Aside,
+    header_tree: HeaderTreeStats,
     sync: SyncStatus,
     pool: PoolInfo,
     network: NetworkInfo,
@@ -91,7 +91,7 @@ impl Readings {
             pool: handles.pool.info().await.map_err(refused)?,
             network: handles.network.info().await,
             tip: handles.chain.tip(),
-            aside: handles.chain.aside().await.map_err(refused)?,
+            header_tree: handles.chain.header_tree_stats().await.map_err(refused)?,
             sync: handles.sync.status(),
             miner: handles.miner.info(),
             room: handles.budget.usage(),
@@ -101,14 +101,14 @@ impl Readings {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Self { tip, aside, sync, pool, network, miner, room, .. } = self;
+        let Self { tip, header_tree, sync, pool, network, miner, room, .. } = self;
         let mut whole = |name, help, value: u64| registry.register::<&str, &str>(name, help, ConstGauge::new(value));
         let help = "Open connections to the JSON-RPC port, and of the node's own tools";
         whole("rpc_connections", help, self.connections as u64);
         whole("chain_height_blocks", "Height of the tip", tip.height().get());
-        whole("chain_aside_headers", "Headers kept beside the followed chain", aside.headers as u64);
+        whole("chain_aside_headers", "Headers kept beside the followed chain", header_tree.headers as u64);
         let help = "Bytes of the bodies in memory that are kept beside the followed chain";
-        whole("chain_aside_body_bytes", help, aside.body_bytes as u64);
+        whole("chain_aside_body_bytes", help, header_tree.body_bytes as u64);
         whole("sync_target_height_blocks", "Greatest height that a peer has reported", sync.target.get());
         whole("sync_headers_height_blocks", "Height of the best header", sync.best_header.get());
         let help = "Height up to which the index of addresses is built; 0 when off";
@@ -187,7 +187,7 @@ mod tests {
         Readings {
             connections: 0,
             tip: Arc::new(Tip { header: spec.genesis().clone(), id: spec.genesis_id(), total_work: Work::ZERO }),
-            aside: Aside::default(),
+            header_tree: HeaderTreeStats::default(),
             sync: SyncStatus::default(),
             pool,
             network: NetworkInfo::default(),

@@ -1,6 +1,6 @@
 //! The handle that asks the writer, and the writer's start.
 
-use crate::headers::{Aside, UnknownRules};
+use crate::headers::{HeaderTreeStats, UnknownRules};
 use crate::heal::{Others, Wanted};
 use crate::inflight::{Room, Turn};
 use crate::message::{
@@ -430,8 +430,8 @@ impl ChainHandle {
     ///
     /// # Errors
     /// The writer has ended.
-    pub async fn aside(&self) -> Result<Aside, Stopped> {
-        self.ask(|actor| Ok(actor.writer.tree.aside())).await
+    pub async fn header_tree_stats(&self) -> Result<HeaderTreeStats, Stopped> {
+        self.ask(|actor| Ok(actor.writer.tree.stats())).await
     }
 
     /// Every move of the chain from now on.

@@ -47,15 +47,17 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | assumeutxo, fast sync, state snapshots | `snapshot/`, `writer/restore.rs` |
+//! | assumeutxo, fast sync, state snapshots | `snapshot/`, `writer/restore.rs`; fetching them: `network/src/sync/restore/` |
 //! | block template | `writer/template.rs` |
 //! | bootstrap.dat, importing and exporting chains | [`replay`] |
 //! | chainstate, UTXO cache | `state/` |
-//! | fork choice, block index, low-work headers | `headers/tree.rs`, [`cairn_ledger::fork_choice`] |
+//! | fork choice, block index | `headers/tree.rs`, [`cairn_ledger::fork_choice`] |
 //! | invalid block cache | `headers/tree.rs` |
+//! | low-work headers, anti-DoS threshold | `writer/link.rs`, [`cairn_ledger::fork_choice`] |
 //! | misbehaviour | [`verdict`] |
-//! | orphans | `headers/orphans.rs` |
-//! | reorganisation | `writer/import.rs`, `writer/reorg.rs`, `writer/long_reorg.rs` |
+//! | orphans (their headers: what comes before its parent) | `headers/orphans.rs` |
+//! | pruning | `store/pruning.rs`; when: `writer/mod.rs` (by number of blocks), `maintenance/src/disk_budget.rs` (by room) |
+//! | reorganisation | `writer/reorg.rs`; which branch: `writer/import.rs`; of more blocks than one batch holds: `writer/long_reorg.rs` |
 //! | repairing a corrupt database | `heal/`, [`replay::salvage`] |
 //! | script check threads, signature cache | `precheck/` |
 //! | tables, column families, undo data | `store/schema.rs` |
@@ -83,7 +85,7 @@ mod workers;
 mod writer;
 
 pub use handle::{Chain, ChainHandle, spawn, spawn_in_memory};
-pub use headers::{Aside, UnknownRules};
+pub use headers::{HeaderTreeStats, UnknownRules};
 pub use heal::{Wanted, is_body_of};
 pub use message::{
     BlockOutcome, ChainError, ChainEvent, HeaderOutcome, Import, ProvenAccount, Template, TemplateRequest, Tip,

@@ -27,7 +27,7 @@ pub enum Verdict {
 }
 
 /// What a peer's own bytes or silence prove about it. The penalty for each stands in
-/// `cairn_network`'s peer table alone.
+/// `network/src/peers/score.rs` alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misbehaviour {
     /// Bytes that are no message.

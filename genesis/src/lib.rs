@@ -20,7 +20,7 @@
 use cairn_ledger::address::{AddressError, AddressPrefix, PrefixError};
 use cairn_ledger::chain_spec::{ChainParams, ChainSpecError};
 use cairn_ledger::{
-    Amount, BlockId, ChainSpec, Height, Timestamp, pow::CompactTargetParseError, rules::Upgrade, units::AmountError,
+    Amount, BlockId, ChainSpec, Height, Timestamp, pow::CompactTargetParseError, units::AmountError, upgrades::Upgrade,
 };
 use serde::Deserialize;
 use std::num::NonZeroU64;

@@ -16,8 +16,9 @@
 //! | what | where |
 //! |---|---|
 //! | AVX-512, AVX2, IFMA, processor detection | `sha256::avx512`, `sha256::avx2`, `secp256k1::ifma` |
-//! | endomorphism (GLV), field element, Jacobian coordinates, Pippenger | [`secp256k1`] |
+//! | endomorphism (GLV), field element, Jacobian coordinates | [`secp256k1`] |
 //! | midstate, padding, round constants | [`sha256`] |
+//! | multi-scalar multiplication, Pippenger | `secp256k1::msm` |
 //! | proof of work, miner's inner loop | [`nonce_search`] |
 //!
 //! # Invariants

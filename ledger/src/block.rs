@@ -24,7 +24,7 @@ pub const MAX_BLOCK_TRANSACTIONS: usize = MAX_BLOCK_BYTES / MIN_TRANSACTION_BYTE
 /// txs_root 32 ‖ state_root 32 ‖ history_root 32 ‖ nonce u64`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Header {
-    /// What goes with the rules of its height ([`Rules::version`](crate::rules::Rules::version)).
+    /// What goes with the rules of its height ([`Rules::version`](crate::upgrades::Rules::version)).
     pub version: u16,
     /// One more than the parent's.
     pub height: Height,

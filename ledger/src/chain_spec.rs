@@ -4,8 +4,8 @@ use crate::accounts::{AccountSlice, AccountTree, Leaf, NotLoaded};
 use crate::block::{HEADER_VERSION, Header};
 use crate::hash::{BlockId, Hash, Tag};
 use crate::pow::{CompactTarget, DifficultyRule, Target, TargetFormError};
-use crate::rules::{Rules, RulesError, Schedule, Upgrade, is_name};
 use crate::units::{Amount, Height, Timestamp};
+use crate::upgrades::{Rules, RulesError, Schedule, Upgrade, is_name};
 use crate::{address::AddressPrefix, keys::Address, merkle::txs_root};
 use alloc::{string::String, vec::Vec};
 

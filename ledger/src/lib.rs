@@ -31,16 +31,16 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | ASERT, difficulty adjustment, nBits, chain work | [`pow`] |
+//! | ASERT, difficulty adjustment, retarget, nBits, chain work | [`pow`] |
 //! | BIP340, batch verification | [`schnorr`] |
 //! | anti-DoS work threshold, most work, reorganisation | [`fork_choice`] |
-//! | deployments, activation heights, soft and hard forks | [`rules`] |
+//! | deployments, activation heights, soft and hard forks | [`upgrades`] |
 //! | FlyClient, SPV, receipts | [`light`] |
 //! | midstate, multi-scalar multiplication, nonce search, SIMD | [`cairn_kernels`] |
 //! | MMR (Merkle mountain range), header commitment | [`mmr`] |
 //! | RFC 6962, transaction inclusion proof | [`merkle`] |
 //! | sighash, txid, replay protection | [`transaction`] |
-//! | state root, account proofs, non-membership, undo data | [`accounts`] |
+//! | state root, account proofs, non-membership | [`accounts`] |
 //! | subsidy, halving, total supply, chain parameters | [`chain_spec`] |
 //! | `CheckBlockHeader`, `ContextualCheckBlockHeader`, `CheckBlock`, `ConnectBlock` | [`validate`] |
 //! | wire format, compact size | [`codec`] |
@@ -91,12 +91,12 @@ pub mod light;
 pub mod merkle;
 pub mod mmr;
 pub mod pow;
-pub mod rules;
 pub mod schnorr;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transaction;
 pub mod units;
+pub mod upgrades;
 pub mod validate;
 
 pub use accounts::{Account, AccountProof};

@@ -37,9 +37,9 @@ const CACHE_BYTES: usize = 8 << 20;
 pub const OPEN_FILES: i32 = 64;
 
 /// What the task stands on.
-pub struct HistoryParts {
+pub struct ValidationParts {
     /// How far, and on which network, sync goes.
-    pub rules: sync::Rules,
+    pub rules: sync::SyncConfig,
     /// How the node's own database is opened.
     pub options: DbOptions,
     /// The node's own chain.
@@ -47,7 +47,7 @@ pub struct HistoryParts {
     /// Where blocks come from.
     pub network: NetworkHandle,
     /// What is told of peers.
-    pub events: sync::EventFork,
+    pub events: sync::EventFanout,
     /// How much room there is.
     pub budget: BudgetHandle,
     /// Where the second database is, while there is one.
@@ -56,9 +56,9 @@ pub struct HistoryParts {
 
 /// How far the second chain is. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct HistoryHandle(watch::Receiver<Option<Height>>);
+pub struct ValidationHandle(watch::Receiver<Option<Height>>);
 
-impl HistoryHandle {
+impl ValidationHandle {
     /// The height up to which it has executed blocks; `None` while there is none.
     pub fn height(&self) -> Option<Height> {
         *self.0.borrow()
@@ -66,9 +66,9 @@ impl HistoryHandle {
 }
 
 /// Executes what the node has not, from now on, if there is anything.
-pub fn spawn(parts: HistoryParts, shutdown: Shutdown) -> (HistoryHandle, JoinHandle<Result<(), TaskError>>) {
+pub fn spawn(parts: ValidationParts, shutdown: Shutdown) -> (ValidationHandle, JoinHandle<Result<(), TaskError>>) {
     let (sender, height) = watch::channel(None);
-    (HistoryHandle(height), tokio::spawn(run(parts, sender, shutdown)))
+    (ValidationHandle(height), tokio::spawn(run(parts, sender, shutdown)))
 }
 
 /// Why the work on it ended.
@@ -100,7 +100,7 @@ impl From<JoinError> for Ended {
 }
 
 async fn run(
-    parts: HistoryParts,
+    parts: ValidationParts,
     sender: watch::Sender<Option<Height>>,
     mut shutdown: Shutdown,
 ) -> Result<(), TaskError> {
@@ -127,7 +127,7 @@ async fn run(
 }
 
 /// Waits until the chain has begun with a snapshot; `None` where it has begun with block 0.
-async fn wait_for_restore(parts: &HistoryParts) -> Result<Option<Height>, Ended> {
+async fn wait_for_restore(parts: &ValidationParts) -> Result<Option<Height>, Ended> {
     let mut tip = parts.chain.watch_tip();
     loop {
         let reader = parts.chain.reader().clone();
@@ -145,7 +145,7 @@ async fn wait_for_restore(parts: &HistoryParts) -> Result<Option<Height>, Ended>
 
 /// Executes all blocks up to the pivot aside, and takes them in.
 async fn check(
-    parts: &HistoryParts,
+    parts: &ValidationParts,
     pivot: Height,
     told: &watch::Sender<Option<Height>>,
     stop: &mut Shutdown,
@@ -189,14 +189,14 @@ async fn check(
 
 /// Synchronises the second chain up to the pivot, and has the blocks taken in.
 async fn execute(
-    parts: &HistoryParts,
+    parts: &ValidationParts,
     pivot: Height,
     history: &ChainHandle,
     told: &watch::Sender<Option<Height>>,
 ) -> Result<(), Ended> {
     let (switch, shutdown) = tasks::shutdown();
     let rules =
-        sync::Rules { is_own: false, block_bytes: parts.rules.block_bytes / BLOCKS_PART, ..parts.rules.clone() };
+        sync::SyncConfig { is_own: false, block_bytes: parts.rules.block_bytes / BLOCKS_PART, ..parts.rules.clone() };
     let events = parts.events.another().await;
     let (_, mut syncing) = sync::spawn(rules, history.clone(), parts.network.clone(), events, shutdown);
     tokio::select! {
@@ -214,7 +214,7 @@ async fn execute(
 
 /// Waits until the second chain has the block at the pivot; refuses a history that is invalid below it.
 async fn reach(
-    parts: &HistoryParts,
+    parts: &ValidationParts,
     pivot: Height,
     history: &ChainHandle,
     told: &watch::Sender<Option<Height>>,
@@ -249,7 +249,7 @@ async fn reach(
 }
 
 /// Has the blocks taken in, some at a time.
-async fn adopt(parts: &HistoryParts, history: &ChainHandle) -> Result<(), Ended> {
+async fn adopt(parts: &ValidationParts, history: &ChainHandle) -> Result<(), Ended> {
     loop {
         match parts.chain.adopt_history(history.reader()).await? {
             Some(Height::GENESIS) => return Ok(()),

@@ -15,7 +15,7 @@ use cairn_common::clock;
 use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_ledger::chain_spec::ChainSpec;
 use cairn_network::sync::{Stall, SyncHandle, SyncPhase, Unfollowed};
-use cairn_network::{NetworkHandle, OtherKey, OtherRules};
+use cairn_network::{NetworkHandle, OtherKey, OtherUpgrades};
 use cairn_rpc::policy::clock_tolerance_ms;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
@@ -209,7 +209,7 @@ impl HealthHandle {
         };
         let (tip, sync) = (self.chain.tip(), self.sync.status());
         let inputs = HealthInputs {
-            notice: notice(self.chain.unknown_rules().as_ref(), network.other_rules.as_ref()),
+            notice: notice(self.chain.unknown_rules().as_ref(), network.other_upgrades.as_ref()),
             phase: sync.phase,
             height: tip.height().get(),
             target: sync.target.get(),
@@ -292,8 +292,8 @@ pub struct Notice {
 }
 
 /// What to tell; nothing where this node's rules are those of its peers and of the chain with the most work.
-pub fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherRules>) -> Option<Notice> {
-    let named = |other: &OtherRules| other.unknown.clone().map(|(height, name)| (height.get(), name));
+pub fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherUpgrades>) -> Option<Notice> {
+    let named = |other: &OtherUpgrades| other.unknown.clone().map(|(height, name)| (height.get(), name));
     if let Some(UnknownRules { since, version, height }) = unknown {
         let called = other.and_then(named).filter(|(at, _)| *at == since.get());
         let called = called.map(|(_, name)| format!(", which its peers call {name:?}")).unwrap_or_default();
@@ -304,7 +304,7 @@ pub fn notice(unknown: Option<&UnknownRules>, other: Option<&OtherRules>) -> Opt
         );
         return Some(Notice { outdated: true, message });
     }
-    let OtherRules { peers, of, .. } = other?;
+    let OtherUpgrades { peers, of, .. } = other?;
     let message = match other.and_then(named) {
         Some((height, name)) => format!(
             "{peers} of {of} peers know an upgrade that this node does not, {name:?} from block {height} on: see that \
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_notice_says_which_height_which_name_and_what_to_do() {
-        let of_peers = |unknown| OtherRules { peers: 2, of: 3, unknown };
+        let of_peers = |unknown| OtherUpgrades { peers: 2, of: 3, unknown };
         let cheap = of_peers(Some((Height::new(70), String::from("cheap"))));
         assert_eq!(notice(None, None), None);
         let soon = notice(None, Some(&cheap)).expect("peers know more");

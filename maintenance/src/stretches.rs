@@ -34,7 +34,7 @@ use cairn_common::{mailbox::Stopped, random, runtime, runtime::JoinError};
 use cairn_ledger::block::Body;
 use cairn_ledger::hash::{BlockId, sha256};
 use cairn_ledger::{merkle::txs_root, transaction::Transaction, units::Height, validate::LinkedHeader};
-use cairn_network::sync::{EventFork, SyncHandle, SyncPhase};
+use cairn_network::sync::{EventFanout, SyncHandle, SyncPhase};
 use cairn_network::{Kind, NetworkError, NetworkEvent, NetworkHandle, PeerStatus, stretch_hash};
 use std::collections::{BTreeMap, BTreeSet};
 use std::{path::Path, time::Duration};
@@ -62,7 +62,7 @@ pub struct StretchParts {
     /// Whether the node is busy with other blocks.
     pub sync: SyncHandle,
     /// What is told of peers.
-    pub events: EventFork,
+    pub events: EventFanout,
     /// How much room there is.
     pub budget: BudgetHandle,
     /// Between two blocks of this network.

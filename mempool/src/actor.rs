@@ -1,17 +1,17 @@
 //! The pool's loop: it hands questions, new tips and the time to the [`Pool`], and reads the accounts of those who
 //! submit; what a block changed comes with the news of it. It holds no rules.
 
-use super::displaced::{Returning, displaced, returning};
 use super::handle::{ANNOUNCEMENTS, Accepted, Arrival, GATHERING, Judged, MAILBOX, Message, PoolHandle};
 use super::policy::{PoolConfig, PoolError, Standing};
 use super::pool::{Pool, TipChange};
+use super::reorg::{Returning, displaced, returning};
 use super::standings::{Lookup, standings};
 use super::{admission::Admission, file, persistence::Persistence};
 use cairn_chain::{ChainEvent, ChainHandle, Reader, store::StoreError, verdict::Origin};
 use cairn_common::runtime::{self, JoinHandle};
 use cairn_common::tasks::{Shutdown, TaskError};
 use cairn_common::{clock, mailbox::mailbox};
-use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, rules::Rules};
+use cairn_ledger::{Address, BlockId, ChainSpec, CheckedTransaction, Transaction, TxId, upgrades::Rules};
 use std::collections::{BTreeMap, VecDeque};
 use std::{future, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio::sync::{broadcast, mpsc, oneshot};

@@ -12,7 +12,7 @@
 //!
 //! # Map
 //! `handle` asks the pool, and says what · `admission` the way in · `actor` its loop · `standings` what
-//! the chain says of a transaction · `displaced` transactions of blocks that left the chain · `pool` the pure core ·
+//! the chain says of a transaction · `reorg` transactions of blocks that left the chain · `pool` the pure core ·
 //! `queue` one sender's transactions and what they are worth · `policy` limits and the judgement of one transaction ·
 //! `removed` why transactions left · `persistence` the pool across a restart, in a `file`
 //!
@@ -40,7 +40,6 @@
 
 mod actor;
 mod admission;
-mod displaced;
 mod file;
 mod handle;
 mod persistence;
@@ -48,6 +47,7 @@ mod policy;
 mod pool;
 mod queue;
 mod removed;
+mod reorg;
 mod standings;
 #[cfg(test)]
 mod tests;

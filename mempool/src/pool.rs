@@ -1,6 +1,6 @@
 //! The pool itself. Pure: time and accounts are arguments, and equal calls in equal order give equal pools.
 
-mod displaced;
+mod reorg;
 mod view;
 
 pub use view::{FeeEstimate, Waiting};

@@ -2,7 +2,7 @@
 
 use super::policy::Standing;
 use cairn_chain::{Reader, store::StoreError};
-use cairn_ledger::{Address, Transaction, TxId, rules::Rules};
+use cairn_ledger::{Address, Transaction, TxId, upgrades::Rules};
 
 /// Whose accounts a transaction needs, and what to look for when its nonce is used.
 pub(super) struct Lookup {

@@ -6,12 +6,13 @@
 //! 2. The template's seal becomes the job; threads search disjoint ranges of nonces ([`cairn_ledger::pow::search`]).
 //! 3. What they find is linked and imported like any block and, once it is on the chain, announced (`block_builder`).
 //!
-//! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`work`).
+//! Miners elsewhere get templates by [`MinerHandle::work`] and bring nonces by [`MinerHandle::solved`] (`issued_work`).
 //! [`MinerHandle::generate`] makes blocks one after the other in the same way, without the threads.
 //!
 //! # Map
 //! `mailbox` the handle · `actor` the loop · `plan` when to mine and which time to stamp, pure · `block_builder`
-//! templates, submission, generation · `threads` who searches, and how much
+//! templates, submission, generation · `issued_work` templates that were given to miners elsewhere · `threads` who
+//! searches, and how much
 //!
 //! # Invariants
 //! 1. A block is stamped max(now, parent + 1 ms), never so far ahead that others would call it early.
@@ -21,6 +22,15 @@
 //!    tip, one has to go on bringing blocks that were mined.
 //! 3. Mining and generation take turns: a node does not race itself.
 //! 4. Threads rest as their duty says, and end when the node stops.
+//!
+//! # Looking for ...
+//! | what | where |
+//! |---|---|
+//! | block template, getblocktemplate | `block_builder.rs`; put together in `chain/src/writer/template.rs` |
+//! | generatetoaddress (local networks) | [`MinerHandle::generate`] |
+//! | getwork, submitblock | [`MinerHandle::work`], [`MinerHandle::solved`] |
+//! | hash rate | `threads.rs` |
+//! | nonce search | [`cairn_ledger::pow::search`], `kernels/src/nonce_search/` |
 
 #![forbid(unsafe_code)]
 

@@ -5,7 +5,7 @@ use crate::addrman::{file, ip_groups, node_address::NodeAddress};
 use crate::ids::{Multiaddr, PeerId};
 use crate::outbound::persistent;
 use crate::requests::upload_target::{MAX_FILE_BYTES, UploadTarget};
-use crate::wire::compact::{Draft, Unresolved, compact};
+use crate::wire::compact::{PartialBlock, Unresolved, compact};
 use crate::wire::{
     Addresses, BlockTxs, Bodies, CompactBlock, GetAddresses, GetBlockTxs, GetBodies, GetHeaders, GetPool, GetStateRun,
     Headers, MAX_PREFILLED_BYTES, Message, PeerAddress, PeerStatus, PoolAnswer, StateRuns, TxBatch,
@@ -79,7 +79,7 @@ fn network_compact() {
         let Ok(message) = CompactBlock::from_bytes(bytes) else { return false };
         let (header, prefilled) = (message.header.clone(), message.prefilled.clone());
         let total = message.short_ids.len() + prefilled.len();
-        let mut draft = match Draft::begin(message, &pool[..5]) {
+        let mut draft = match PartialBlock::begin(message, &pool[..5]) {
             Ok(draft) => draft,
             Err(error) => {
                 assert_eq!(error, Unresolved::Misplaced, "the rest depends on the pool");

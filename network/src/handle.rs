@@ -12,7 +12,7 @@ use crate::wire::{
     PoolAnswer, StateRuns,
 };
 use crate::{
-    gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::other_rules::OtherRules,
+    gossip::losses::Losses, ids::PeerId, nat::status::Reach, peers::peer_upgrades::OtherUpgrades,
     peers::traffic::ProtocolBytes, requests::class::Class,
 };
 use cairn_chain::{BlockBody, Misbehaviour, PeerNumber};
@@ -186,7 +186,7 @@ pub struct NetworkInfo {
     /// peers there is none.
     pub clock_ahead: Option<i64>,
     /// What peers say whose upgrades are not those of this node.
-    pub other_rules: Option<OtherRules>,
+    pub other_upgrades: Option<OtherUpgrades>,
     /// Whom the operator named, and at whose address somebody else answers.
     pub other_keys: Vec<OtherKey>,
     /// Bytes given since midnight UTC to those who catch up.

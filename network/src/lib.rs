@@ -47,7 +47,7 @@
 //! kept over a restart. Any one of the four ways alone is enough to join.
 //!
 //! # How others reach this node
-//! `nat::relay_client` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a
+//! `nat::traversal` finds out (AutoNAT), asks the router for a port (UPnP), takes relays, and leaves them once a
 //! hole is punched (DCUtR); `nat::status` says which way works, and why.
 //!
 //! # Machines, and one pair of hands
@@ -65,11 +65,11 @@
 //! | `swarm/` | libp2p: the protocols' `behaviour`, `transports`, `codec`, `dht`, this node's `identity`; the `gate`, which applies `peers/connection_rules` (who may connect, and what may be dialled); protocols at a rate (`metered`); its `events` and `actions` |
 //! | `tasks` | judging, reading, writing: what takes long |
 //! | [`wire`] | every message and its bounds; `compact` blocks and their `short_ids` |
-//! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `eviction`: who goes for a newcomer; `prefix_limiter`: rates by host and group; `other_rules`: who knows other upgrades |
+//! | `peers/` | the `table`: scores, penalties; `status` exchange; `traffic` by protocol; `access` and `bans`; `eviction`: who goes for a newcomer; `prefix_limiter`: rates by host and group; `peer_upgrades`: who knows other upgrades |
 //! | `addrman/` | the address `book` and its `file`; `node_address`; `ip_groups` |
 //! | `outbound/` | `slots`: whom to dial; `persistent` peers, whom the operator named; `backoff` |
 //! | `discovery/` | `kademlia`, `rendezvous`, `peer_exchange`; `resource`: what can be provided |
-//! | `nat/` | `status`: how others reach this node; `relay_client` |
+//! | `nat/` | `status`: how others reach this node; `traversal`: what is done so that they can |
 //! | `gossip/` | `judge` of what comes, `relay` of what is passed on; `tx_batcher`, `own_txs`, `recent_blocks` |
 //! | `requests/` | their kinds (`class`); the `queue` of others' requests, its `fairness`, the `responder`; the day's `upload_target` |
 //! | `pool_sync/` | `rounds` through the pools of peers, `fetch` from one; `snapshot` of this node's |
@@ -137,16 +137,20 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | addrman, tried and new addresses, anchors, feelers | `addrman/`, `outbound/slots.rs` |
-//! | ban list, discouraging, misbehaviour and its penalties | `peers/bans.rs`, `peers/score.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
+//! | addrman, tried and new addresses | `addrman/book.rs` |
+//! | anchors, feelers, outbound connections | `outbound/slots.rs` |
+//! | ban list, ban score, discouraging, misbehaviour and its penalties | `peers/bans.rs`, `peers/score.rs` (`penalty`), [`verdict`](cairn_chain::verdict) |
 //! | compact blocks (BIP152) | `wire/compact.rs`, `gossip/judge.rs` |
 //! | eclipse attacks, network groups | `addrman/ip_groups.rs`, `outbound/slots.rs` |
 //! | headers-first sync, block locator, presync, stalling peers | [`sync`]: `machine/headers.rs`, `presync.rs`, `machine/bodies.rs` |
 //! | snap sync, assumeUTXO, state sync, pivot | [`sync`]: `restore/` |
+//! | inbound eviction | `peers/eviction.rs` |
 //! | inventory, mempool sync | `pool_sync/`, `gossip/tx_batcher.rs` |
-//! | maxuploadtarget | `requests/upload_target.rs` |
-//! | NAT traversal, UPnP, relays, hole punching | `nat/` |
+//! | maxuploadtarget | `requests/upload_target.rs`; kept by `requests/responder.rs` |
+//! | message validation (accept, ignore, reject) | `gossip/judge.rs`, [`verdict`](cairn_chain::verdict) |
+//! | NAT traversal, UPnP, relays, hole punching | `nat/traversal.rs` |
 //! | protocol messages | [`wire`] |
+//! | reachability, AutoNAT | `nat/status.rs` |
 
 #![forbid(unsafe_code)]
 
@@ -190,7 +194,7 @@ pub use handle::{
 pub use nat::status::Reach;
 pub use outbound::persistent::{OtherKey, TargetError};
 pub use peers::bans::NotBannable;
-pub use peers::other_rules::OtherRules;
+pub use peers::peer_upgrades::OtherUpgrades;
 pub use peers::traffic::ProtocolBytes;
 pub use start::{NetworkError, NetworkParts, RunningNetwork, own_id, spawn, spawn_over};
 pub use swarm::behaviour::SetupError;

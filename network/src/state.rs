@@ -18,10 +18,9 @@ use crate::event::{Action, Context, Event, Topic};
 use crate::{
     discovery::kademlia::Dht, discovery::peer_exchange::PeerExchange, discovery::rendezvous::Rendezvous,
     gossip::recent_blocks::RecentBlocks, gossip::relay::Relay, handle::Backlog, ids::PeerId,
-    nat::relay_client::RelayClient, outbound::persistent::PersistentPeers, outbound::slots::Slots,
-    peers::access::Access, peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence,
-    pool_sync::rounds::PoolRounds, requests::queue::RequestQueue, requests::upload_target::UploadTarget,
-    snapshots::SnapshotWatch,
+    nat::traversal::NatTraversal, outbound::persistent::PersistentPeers, outbound::slots::Slots, peers::access::Access,
+    peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence, pool_sync::rounds::PoolRounds,
+    requests::queue::RequestQueue, requests::upload_target::UploadTarget, snapshots::SnapshotWatch,
 };
 use cairn_chain::Misbehaviour;
 use cairn_chain::store::{LowestBody, StretchOptions};
@@ -72,7 +71,7 @@ pub(crate) struct NetworkState {
     rendezvous: Rendezvous,
     dht: Dht,
     next_search: Instant,
-    relay_client: RelayClient,
+    nat: NatTraversal,
     relay: Relay,
     requests: RequestQueue,
     pool_rounds: PoolRounds,
@@ -99,7 +98,7 @@ impl NetworkState {
             rendezvous: Rendezvous::new(own, config.discovery.rendezvous),
             dht: Dht::new(config.discovery.kademlia),
             next_search: now,
-            relay_client: RelayClient::new(&config),
+            nat: NatTraversal::new(&config),
             relay: Relay::new(spec.clone(), recent_blocks),
             requests: RequestQueue::new(config.max_upload_per_second, upload_target, now),
             pool_rounds: PoolRounds::default(),
@@ -170,11 +169,11 @@ impl NetworkState {
             }
             Event::TxsPublished { batch, outcome } => self.relay.on_published(batch, outcome, cx),
             Event::Listening { relay, address } => {
-                if self.relay_client.on_listening(relay, address, cx) {
+                if self.nat.on_listening(relay, address, cx) {
                     self.rendezvous.register_again();
                 }
             }
-            Event::RelayClosed { relay } => self.relay_client.on_relay_closed(&relay, cx),
+            Event::RelayClosed { relay } => self.nat.on_relay_closed(&relay, cx),
             Event::PeerFound { peer, addresses } => drop(self.book.learn(peer, &addresses, Source::Search, cx.clock)),
             Event::ProvidersFound { search, providers, is_last } => self.on_providers(search, &providers, is_last, cx),
             Event::Providing(resource) => self.dht.on_providing(resource, cx.now),
@@ -184,7 +183,7 @@ impl NetworkState {
             Event::PointAsked { peer, registrations } => {
                 self.rendezvous.on_asked(&peer, registrations, &mut self.peers, cx);
             }
-            Event::Reach(event) => self.relay_client.on_reach(event, cx),
+            Event::Reach(event) => self.nat.on_reach(event, cx),
             Event::ChainMoved(event) => {
                 if let Some(at_once) = self.relay.on_chain_moved(&event, cx) {
                     self.status.tell_soon(at_once, cx.now);

@@ -66,9 +66,10 @@
 //! # Looking for ...
 //! | what | where |
 //! |---|---|
-//! | assumeutxo, background validation | [`history`](cairn_maintenance::history), `chain/src/snapshot/` |
-//! | block template, getblocktemplate | [`cairn_miner`], `api/src/methods/mining.rs`, [`Template`](cairn_chain::Template) |
+//! | assumeutxo, background validation | [`background_validation`](cairn_maintenance::background_validation), `chain/src/snapshot/`, `network/src/sync/restore/` |
+//! | block template, getblocktemplate | [`cairn_miner`], `api/src/methods/mining.rs`, `chain/src/writer/template.rs` |
 //! | chainstate, undo data, reorganisation, orphans, signature checks in parallel | [`cairn_chain`] |
+//! | command line, configuration keys | `cli/mod.rs`, `config/keys.rs` |
 //! | disk full, pruning | [`disk_budget`](cairn_maintenance::disk_budget) |
 //! | fee estimation, RBF, eviction, mempool.dat | [`cairn_mempool`] |
 //! | headers-first sync, addrman, ban list, compact blocks, NAT | [`cairn_network`] |

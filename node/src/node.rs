@@ -9,10 +9,10 @@ use cairn_chain::{Chain, ChainHandle};
 use cairn_common::runtime::JoinHandle;
 use cairn_common::tasks::{self, Shutdown, TaskError, Tasks};
 use cairn_ledger::chain_spec::ChainSpec;
+use cairn_maintenance::background_validation::{self, ValidationHandle, ValidationParts};
 use cairn_maintenance::disk_budget::{self, DiskLimits, NoRoom};
-use cairn_maintenance::history::{self, HistoryHandle, HistoryParts};
 use cairn_maintenance::stretches::{self, StretchParts};
-use cairn_maintenance::{health, others};
+use cairn_maintenance::{health, repair_fetch};
 use cairn_network::{NetworkError, NetworkHandle, NetworkParts, sync};
 use std::time::{Duration, Instant};
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -299,14 +299,14 @@ async fn start_parts(
     tasks.adopt("network", switch.throw(), task);
     let (others, wanted) = mpsc::channel(1);
     chain.ask_others(others);
-    start(tasks, "others", |shutdown| ((), others::spawn(network.clone(), wanted, shutdown)));
+    start(tasks, "others", |shutdown| ((), repair_fetch::spawn(network.clone(), wanted, shutdown)));
 
-    let rules = sync::Rules { spec: spec.clone(), local, block_bytes: storage.block_bytes, is_own: true };
-    let (events, fork) = sync::fork(events);
+    let rules = sync::SyncConfig { spec: spec.clone(), local, block_bytes: storage.block_bytes, is_own: true };
+    let (events, fork) = sync::fan_out(events);
     let sync =
         start(tasks, "sync", |shutdown| sync::spawn(rules.clone(), chain.clone(), network.clone(), events, shutdown));
 
-    let parts = HistoryParts {
+    let parts = ValidationParts {
         rules,
         options: storage,
         chain: chain.clone(),
@@ -363,12 +363,12 @@ fn start<H, T: Into<JoinHandle<Result<(), TaskError>>>>(
 }
 
 /// Executes aside what the chain has not, where that is to be done; removes what is left of it elsewhere.
-fn start_history(parts: HistoryParts, executes: bool, tasks: &mut Tasks) -> Option<HistoryHandle> {
+fn start_history(parts: ValidationParts, executes: bool, tasks: &mut Tasks) -> Option<ValidationHandle> {
     if !executes {
-        history::remove(&parts.directory);
+        background_validation::remove(&parts.directory);
         return None;
     }
-    Some(start(tasks, "history", |shutdown| history::spawn(parts, shutdown)))
+    Some(start(tasks, "history", |shutdown| background_validation::spawn(parts, shutdown)))
 }
 
 /// Serves JSON-RPC, and notes in the data directory where.

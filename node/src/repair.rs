@@ -14,7 +14,7 @@ use cairn_chain::store::{DbOptions, MemoryDisk};
 use cairn_chain::{ChainHandle, SharedChecks, Wanted};
 use cairn_common::tasks;
 use cairn_ledger::chain_spec::ChainSpec;
-use cairn_maintenance::others;
+use cairn_maintenance::repair_fetch;
 use cairn_mempool::PoolConfig;
 use cairn_network::{NetworkConfig, NetworkFiles, NetworkParts};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -155,7 +155,7 @@ async fn answer(
         // Somebody has to.
         while events.recv().await.is_some() {}
     };
-    let answer = others::answer(network, Some(first), wanted);
+    let answer = repair_fetch::answer(network, Some(first), wanted);
     tokio::select! {
         () = listen => {}
         () = answer => {}

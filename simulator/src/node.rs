@@ -109,7 +109,7 @@ pub fn start(
         Some(adversary) => cairn_network::spawn_over(parts, own, |rules| Rewritten::new(join(rules), adversary))?,
     };
     drop(runtime::spawn(observe(chain.subscribe(), chain.clone(), observer.clone())));
-    let rules = sync::Rules { spec: spec.clone(), local: false, block_bytes: BLOCK_BYTES, is_own: true };
+    let rules = sync::SyncConfig { spec: spec.clone(), local: false, block_bytes: BLOCK_BYTES, is_own: true };
     let (sync, _) = sync::spawn(rules, chain.clone(), network.clone(), events, shutdown());
     if let Some(miner) = miner {
         let task = mining::mine(chain.clone(), pool.clone(), network.clone(), miner, observer);

@@ -25,7 +25,7 @@ const SOURCES: &[(&str, &str)] = &[
     ("light/error.rs", "light/error.rs"),
     ("light/marks.rs", "light/marks.rs"),
     ("light/difficulty_bounds.rs", "light/difficulty_bounds.rs"),
-    ("light/plan.rs", "light/plan.rs"),
+    ("light/prover.rs", "light/prover.rs"),
     ("light/proof.rs", "light/proof.rs"),
     ("light/receipt.rs", "light/receipt.rs"),
     ("light/sample.rs", "light/sample.rs"),
@@ -98,9 +98,9 @@ pub fn check_receipt(
 /// What a mutant does instead of checking a header's work.
 const UNCHECKED: &str = "
 /// A header as if it had been mined.
-pub fn unchecked(header: &Header) -> SealedHeader {
+pub fn unchecked(header: &Header) -> WorkCheckedHeader {
     let work = header.target.decode().map(|target| target.work()).unwrap_or_default();
-    SealedHeader { header: header.clone(), id: header.id(), work }
+    WorkCheckedHeader { header: header.clone(), id: header.id(), work }
 }
 ";
 

@@ -47,7 +47,7 @@
 //! | double payments, rebroadcast, stuck transactions | `payment::state`, `commands/pay/resend.rs`, `payment::diagnosis` |
 //! | nonce gaps | [`payment::nonce_gaps`], `commands/pay/resend.rs` |
 //! | fee bumping (RBF), cancelling, fee rates | `commands/pay/send.rs`, [`payment::plan`] |
-//! | light client, SPV, proof of a balance | `node::verify`, `cairn_ledger::light` |
+//! | light client, FlyClient, SPV, proof of a balance | `node::verify` (`check.rs`), `cairn_ledger::light` |
 //! | mnemonic, seed, derivation path, BIP39, BIP32 | `keys::mnemonic` |
 //! | multisig, threshold signatures, distributed key generation | [`cairn_shared_keys`], `commands/pay/cosign.rs` |
 //! | offline signing, PSBT | `payment::file`, `commands/pay/offline.rs` |

@@ -6,8 +6,8 @@ use cairn_chain::store::{Stretch, TableUsage};
 use cairn_chain::{Reader, SnapshotInfo};
 use cairn_common::{clock, memory};
 use cairn_ledger::units::Height;
+use cairn_maintenance::background_validation::ValidationHandle;
 use cairn_maintenance::health::{Health, Problem, notice};
-use cairn_maintenance::history::HistoryHandle;
 use cairn_network::sync;
 use cairn_rpc::types::{
     BackupInfo, HealthJson, MemoryInfo, NodeInfo, ProblemJson, Room, RulesJson, SnapshotJson, SnapshotProgressJson,
@@ -23,7 +23,7 @@ impl NodeServer for Context {
         let tip = self.handles.chain.tip();
         let network = self.handles.network.info().await;
         let pool = self.handles.pool.info().await.map_err(refused)?;
-        let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_rules.as_ref());
+        let notice = notice(self.handles.chain.unknown_rules().as_ref(), network.other_upgrades.as_ref());
         let read = |reader: &Reader| Ok((reader.indexed()?, reader.account_count()?, reader.restored()?));
         let (indexed, accounts, restored) = self.read(read).await?;
         let kept = self.handles.chain.reader().kept();
@@ -54,7 +54,7 @@ impl NodeServer for Context {
             stretches: kept.stretches().iter().map(show_stretch).collect(),
             trust: if restored.is_some() { Trust::Work } else { Trust::Full },
             restored_at: restored.map(Height::get),
-            history_height: self.handles.history.as_ref().and_then(HistoryHandle::height).map(Height::get),
+            history_height: self.handles.history.as_ref().and_then(ValidationHandle::height).map(Height::get),
             snapshots: self.handles.chain.reader().snapshots().iter().map(show_snapshot).collect(),
             damage_mended: self.handles.chain.reader().healed(),
             room: self.room(),

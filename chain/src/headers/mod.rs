@@ -2,14 +2,14 @@
 //!
 //! # Map
 //! `tree` linked headers, each with its body where that is here (block index) · `orphans` headers without a parent ·
-//! `other_rules` headers under rules that are not known here
+//! `unknown_rules` headers under rules that are not known here
 
 mod orphans;
-mod other_rules;
 mod tree;
+mod unknown_rules;
 
 pub(crate) use orphans::Orphans;
-pub use other_rules::UnknownRules;
-pub(crate) use other_rules::{KeptHeader, OtherRules};
-pub use tree::Aside;
+pub use tree::HeaderTreeStats;
 pub(crate) use tree::{CONTEXT_EVERY, HeaderTree};
+pub use unknown_rules::UnknownRules;
+pub(crate) use unknown_rules::{KeptHeader, UnknownRulesHeaders};

@@ -1,7 +1,7 @@
 //! Headers whose parent is unknown: a few for each origin, so that a flood by one harms no other.
 
 use crate::verdict::Origin;
-use cairn_ledger::{BlockId, validate::SealedHeader};
+use cairn_ledger::{BlockId, validate::WorkCheckedHeader};
 use std::collections::VecDeque;
 
 /// Orphans of one origin; the oldest makes room.
@@ -11,15 +11,15 @@ const IN_ALL: usize = 256;
 
 /// Headers that wait for their parent. Each has shown work, but not that it belongs to any chain.
 #[derive(Debug, Default)]
-pub(crate) struct Orphans(VecDeque<(Origin, SealedHeader)>);
+pub(crate) struct Orphans(VecDeque<(Origin, WorkCheckedHeader)>);
 
 impl Orphans {
     /// Keeps an orphan, in place of the oldest when its origin or all together have too many.
-    pub(crate) fn insert(&mut self, origin: Origin, orphan: SealedHeader) {
+    pub(crate) fn insert(&mut self, origin: Origin, orphan: WorkCheckedHeader) {
         if self.0.iter().any(|(_, known)| known.id() == orphan.id()) {
             return;
         }
-        let same = |(theirs, _): &(Origin, SealedHeader)| *theirs == origin;
+        let same = |(theirs, _): &(Origin, WorkCheckedHeader)| *theirs == origin;
         let oldest = if self.0.iter().filter(|entry| same(entry)).count() >= PER_ORIGIN {
             self.0.iter().position(same)
         } else {
@@ -30,7 +30,7 @@ impl Orphans {
     }
 
     /// Takes out the orphans whose parent is `parent`.
-    pub(crate) fn take_children(&mut self, parent: &BlockId) -> Vec<(Origin, SealedHeader)> {
+    pub(crate) fn take_children(&mut self, parent: &BlockId) -> Vec<(Origin, WorkCheckedHeader)> {
         let all = std::mem::take(&mut self.0).into_iter();
         let (children, rest): (VecDeque<_>, VecDeque<_>) =
             all.partition(|(_, orphan)| orphan.header().parent == *parent);
@@ -52,7 +52,7 @@ mod tests {
     use cairn_ledger::{ChainSpec, validate::check_work};
     use std::sync::LazyLock;
 
-    fn orphan(n: u64) -> SealedHeader {
+    fn orphan(n: u64) -> WorkCheckedHeader {
         static NETWORK: LazyLock<ChainSpec> = LazyLock::new(easy_network);
         let spec = &NETWORK;
         let mut header = spec.genesis().clone();

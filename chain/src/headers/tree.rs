@@ -107,7 +107,7 @@ pub(crate) struct HeaderTree {
 /// What a node keeps beside its chain: headers of other branches, and of blocks that are on their way, with their
 /// bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Aside {
+pub struct HeaderTreeStats {
     /// Headers.
     pub headers: usize,
     /// The same, as they are counted for those who brought them.
@@ -134,9 +134,9 @@ impl HeaderTree {
     }
 
     /// How much it holds.
-    pub(crate) fn aside(&self) -> Aside {
+    pub(crate) fn stats(&self) -> HeaderTreeStats {
         let counted = self.held.values().map(|held| held.count).sum();
-        Aside { headers: self.entries.len(), counted, body_bytes: self.body_bytes }
+        HeaderTreeStats { headers: self.entries.len(), counted, body_bytes: self.body_bytes }
     }
 
     /// A header in the tree.

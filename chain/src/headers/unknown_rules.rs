@@ -30,7 +30,7 @@ pub struct UnknownRules {
 
 /// Headers under unknown rules.
 #[derive(Debug, Default)]
-pub(crate) struct OtherRules(Vec<KeptHeader>);
+pub(crate) struct UnknownRulesHeaders(Vec<KeptHeader>);
 
 /// One of them.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct KeptHeader {
     pub since: Height,
 }
 
-impl OtherRules {
+impl UnknownRulesHeaders {
     /// A header among them.
     pub(crate) fn get(&self, id: &BlockId) -> Option<&KeptHeader> {
         self.0.iter().find(|kept| kept.context.id() == *id)

@@ -7,7 +7,7 @@ use super::Reader;
 use crate::store::schema::HeaderById;
 use crate::store::{ChainStore, StoreError, completed_node};
 use cairn_ledger::light::{
-    BareHeader, BlockProof, LightError, LightPlan, LightProof, LightRequest, TAIL, TransactionProof, tail_start,
+    BareHeader, BlockProof, LightError, LightProof, LightProver, LightRequest, TAIL, TransactionProof, tail_start,
 };
 use cairn_ledger::mmr::{MmrNode, MmrPosition, MmrProof};
 use cairn_ledger::{BlockId, Header, Height, LinkedHeader, Transaction, TxId, codec::encode, merkle::InclusionProof};
@@ -141,7 +141,7 @@ impl Reader {
         let (height, mut headers) = (tip.header().height, Headers { store: &store, read: BTreeMap::new() });
         let start = tail_start(height).get();
         let broken = |_: LightError| StoreError::corrupt::<HeaderById>(tip.id());
-        let mut plan = LightPlan::new(request, &store.history(start)?, tip.total_work()).map_err(broken)?;
+        let mut plan = LightProver::new(request, &store.history(start)?, tip.total_work()).map_err(broken)?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {

@@ -1,7 +1,7 @@
 //! Headers under rules that are not known here.
 
 use super::*;
-use cairn_ledger::{Height, rules::Upgrade, testing::pebbles};
+use cairn_ledger::{Height, testing::pebbles, upgrades::Upgrade};
 
 /// The easy network with accounts of another price from block `height` on.
 fn upgraded(height: u64, price: u64) -> ChainSpec {

@@ -4,7 +4,7 @@ use super::Writer;
 use crate::headers::{CONTEXT_EVERY, KeptHeader};
 use crate::{message::HeaderOutcome, store::StoreError, verdict::Origin};
 use cairn_ledger::fork_choice::{NEAR_BLOCKS, near_tip_work};
-use cairn_ledger::validate::{SealedHeader, check_header, check_work, foreign_context};
+use cairn_ledger::validate::{WorkCheckedHeader, check_header, check_work, foreign_context};
 use cairn_ledger::{
     BlockId, ChainContext, Header, HeaderError, LinkedHeader, Timestamp, Work, error::Fault, pow::Target,
 };
@@ -41,7 +41,7 @@ impl Writer {
     fn link_sealed(
         &mut self,
         origin: Origin,
-        sealed: SealedHeader,
+        sealed: WorkCheckedHeader,
         is_presynced: bool,
         now: Timestamp,
     ) -> Result<HeaderOutcome, StoreError> {
@@ -59,8 +59,8 @@ impl Writer {
             return Ok(HeaderOutcome::InvalidAncestor);
         }
         // Whatever rules a header stands under, those above one that cannot be judged cannot be judged either.
-        if self.other_rules.get(&parent).is_some() {
-            return Ok(self.link_other_rules(None, sealed, now));
+        if self.unknown_rules.get(&parent).is_some() {
+            return Ok(self.link_under_unknown_rules(None, sealed, now));
         }
         // What is far below the tip is cheap to make, and dear to judge: it is not looked at.
         if !is_presynced && self.is_far(&parent, sealed.work())? {
@@ -76,7 +76,7 @@ impl Writer {
         // way about.
         let (version, height) = (sealed.header().version, sealed.header().height);
         if version != self.spec.rules_at(height).version {
-            return Ok(self.link_other_rules(Some(context), sealed, now));
+            return Ok(self.link_under_unknown_rules(Some(context), sealed, now));
         }
         let linked = match check_header(&self.spec, &context, sealed, now) {
             Ok(linked) => linked,
@@ -226,7 +226,7 @@ impl Writer {
     }
 
     /// Whether an orphan's work is near enough to the tip's to spend memory on it.
-    fn worth_waiting(&self, orphan: &SealedHeader) -> bool {
+    fn worth_waiting(&self, orphan: &WorkCheckedHeader) -> bool {
         let tip = self.tip.header().target.decode().map(Target::work).unwrap_or_default();
         let scaled = (0..ORPHAN_EASIER.ilog2()).try_fold(orphan.work(), |work, _| work.checked_add(work));
         scaled.is_none_or(|work| work >= tip)
@@ -246,26 +246,26 @@ impl Writer {
 
     /// Judges a header of another version as far as that can be done; `parent` is a known block, or `None` where it is
     /// itself under unknown rules.
-    fn link_other_rules(
+    fn link_under_unknown_rules(
         &mut self,
         parent: Option<ChainContext>,
-        sealed: SealedHeader,
+        sealed: WorkCheckedHeader,
         now: Timestamp,
     ) -> HeaderOutcome {
         let (id, header) = (sealed.id(), sealed.header());
         let (version, height, parent_id) = (header.version, header.height, header.parent);
         let outcome = HeaderOutcome::OtherRules { version, height };
-        if self.other_rules.get(&id).is_some() {
+        if self.unknown_rules.get(&id).is_some() {
             return outcome;
         }
-        let row = self.other_rules.get(&parent_id);
+        let row = self.unknown_rules.get(&parent_id);
         let since = row.map_or(height, |kept| kept.since);
         let Some(parent) = parent.or_else(|| row.map(|kept| kept.context.clone())) else {
             return HeaderOutcome::Orphan { parent: parent_id };
         };
         match foreign_context(&self.spec, &parent, sealed, now) {
             Ok(context) => {
-                self.other_rules.insert(KeptHeader { context, since });
+                self.unknown_rules.insert(KeptHeader { context, since });
                 outcome
             }
             Err(error) => self.refuse_header(id, error),

@@ -22,7 +22,7 @@ mod template;
 
 pub(crate) use actor::{Actor, Message, Outlets};
 
-use crate::headers::{HeaderTree, Orphans, OtherRules};
+use crate::headers::{HeaderTree, Orphans, UnknownRulesHeaders};
 use crate::heal::{HealedTables, Others};
 use crate::message::{Ahead, ChainEvent, Tip};
 use crate::snapshot::{self, SnapshotMaker, Snapshots};
@@ -74,7 +74,7 @@ pub(crate) struct Writer {
     pub(crate) tip: ChainContext,
     pub(crate) tree: HeaderTree,
     pub(crate) orphans: Orphans,
-    pub(crate) other_rules: OtherRules,
+    pub(crate) unknown_rules: UnknownRulesHeaders,
     /// Contexts of branch headers used lately.
     pub(crate) contexts: FifoCache<BlockId, ChainContext>,
     /// The least total work of a header that is near, for the tip with this id.
@@ -139,7 +139,7 @@ pub(crate) fn open(
         tip,
         tree: HeaderTree::new(options.block_bytes),
         orphans: Orphans::default(),
-        other_rules: OtherRules::default(),
+        unknown_rules: UnknownRulesHeaders::default(),
         contexts: FifoCache::new(CONTEXTS),
         near: (BlockId::ZERO, Work::ZERO),
         options,
@@ -166,7 +166,7 @@ impl Writer {
             Some(under_way) => self.expect_header(&under_way.to)?.header().height,
             None => self.following.unwrap_or(height),
         };
-        let unknown_rules = self.other_rules.ahead_of(&self.spec, work);
+        let unknown_rules = self.unknown_rules.ahead_of(&self.spec, work);
         Ok(Ahead { best_header: better.map_or(height, |(height, _)| height), connecting, unknown_rules })
     }
 

@@ -10,7 +10,7 @@
 //! | part | what |
 //! |---|---|
 //! | [`LightRequest`] | which tip, and the asker's 32 random bytes |
-//! | [`LightPlan`] | the prover: names the nodes and headers it needs, and puts the proof together |
+//! | [`LightProver`] | the prover: names the nodes and headers it needs, and puts the proof together |
 //! | [`LightProof`] | what travels; [`LightProof::verify`] is the verifier |
 //! | [`VerifiedTip`] | what a verifier knows then, and keeps; [`VerifiedTip::extend`] takes what is new |
 //! | [`TransactionProof`], [`Receipt`] | one transaction under a verified tip; the same for keeping |
@@ -21,8 +21,8 @@
 //! | `marks` | how much was mined when |
 //!
 //! # The path of a proof
-//! request → [`LightPlan::new`] → [`LightPlan::wanted`] and [`LightPlan::take`] in turn, a level of the
-//! history each time → [`LightPlan::assemble`] → bytes → [`LightProof::verify`] → [`VerifiedTip`].
+//! request → [`LightProver::new`] → [`LightProver::wanted`] and [`LightProver::take`] in turn, a level of the
+//! history each time → [`LightProver::assemble`] → bytes → [`LightProof::verify`] → [`VerifiedTip`].
 //!
 //! # Invariants
 //! 1. A [`VerifiedTip`] is made by a check alone, or read back from where its owner kept it.
@@ -35,8 +35,8 @@ mod bare;
 mod difficulty_bounds;
 mod error;
 mod marks;
-mod plan;
 mod proof;
+mod prover;
 mod receipt;
 mod sample;
 mod tiles;
@@ -45,8 +45,8 @@ mod tip;
 pub use bare::{BARE_HEADER_BYTES, BareHeader};
 pub use difficulty_bounds::{DifficultyBounds, TreeBounds, TreeBoundsError};
 pub use error::LightError;
-pub use plan::LightPlan;
 pub use proof::LightProof;
+pub use prover::LightProver;
 pub use receipt::{
     BlockProof, MAX_TRANSACTION_PROOF_BYTES, MinedAt, Receipt, ReceiptError, TransactionProof, TransactionProofError,
 };

@@ -1,7 +1,7 @@
 //! The prover: which nodes and headers a proof is made of, found out as a pure conversation.
 //!
 //! Each sample falls from its peak to its leaf, a level at a time: left or right is decided by the work of
-//! the left child. Whoever has the chain fetches what [`LightPlan::wanted`] names until it names nothing.
+//! the left child. Whoever has the chain fetches what [`LightProver::wanted`] names until it names nothing.
 
 use super::{LightError, LightProof, LightRequest, MAX_NODES, MAX_OPENED, MAX_TAIL, sample, tiles};
 use crate::mmr::{Mmr, MmrNode, MmrPosition};
@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 /// A proof being made.
 #[derive(Clone, Debug)]
-pub struct LightPlan {
+pub struct LightProver {
     /// How many blocks there are before the tail.
     count: u64,
     known: BTreeMap<MmrPosition, MmrNode>,
@@ -26,7 +26,7 @@ struct PendingSample {
     offset: Work,
 }
 
-impl LightPlan {
+impl LightProver {
     /// Begins a proof for a request. `history` is that of the blocks before the tail, which begins at
     /// [`tail_start`](super::tail_start) of the tip's height; `total` is the work of the whole chain, the tip
     /// included.
@@ -61,7 +61,7 @@ impl LightPlan {
         wanted.into_iter().filter(|node| !self.known.contains_key(node)).collect()
     }
 
-    /// Takes the nodes at [`LightPlan::wanted`], in that order. Whatever is not given is wanted again.
+    /// Takes the nodes at [`LightProver::wanted`], in that order. Whatever is not given is wanted again.
     pub fn take(&mut self, nodes: Vec<MmrNode>) {
         self.known.extend(self.wanted().into_iter().zip(nodes));
         for sample in &mut self.samples {
@@ -85,7 +85,7 @@ impl LightPlan {
         self.opened().into_iter().map(Height::new).collect()
     }
 
-    /// Puts the proof together from the `tail` up to the tip and the headers `opened` at [`LightPlan::heights`].
+    /// Puts the proof together from the `tail` up to the tip and the headers `opened` at [`LightProver::heights`].
     ///
     /// # Errors
     /// Something is missing, or there is more than a proof may have.

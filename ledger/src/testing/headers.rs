@@ -1,7 +1,7 @@
 //! Chains of headers alone, and light proofs of them: cheap enough for a hundred thousand blocks.
 
 use super::{key, seal};
-use crate::light::{BareHeader, BlockProof, LightPlan, LightProof, LightRequest, tail_start};
+use crate::light::{BareHeader, BlockProof, LightProof, LightProver, LightRequest, tail_start};
 use crate::mmr::{Mmr, MmrNode, MmrPosition, MmrProof};
 use crate::validate::{ChainContext, LinkedHeader, target_after};
 use crate::{block::Header, chain_spec::ChainSpec, keys::Address, merkle::txs_root, units::Height};
@@ -77,12 +77,12 @@ impl HeaderChain {
     /// The proof of the tip for a request, as an honest node makes it.
     pub fn light_proof(&self, request: &LightRequest) -> LightProof {
         let start = tail_start(self.tip.header().height).get();
-        let plan = LightPlan::new(request, &self.history(start), self.tip.total_work());
+        let plan = LightProver::new(request, &self.history(start), self.tip.total_work());
         self.finish(plan.expect("a tail with weight"))
     }
 
     /// Fetches what `plan` wants and puts the proof together.
-    pub fn finish(&self, mut plan: LightPlan) -> LightProof {
+    pub fn finish(&self, mut plan: LightProver) -> LightProof {
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {

@@ -1,10 +1,10 @@
 //! Checked → connected: a block's transactions against the accounts.
 
-use super::isolated::{CheckedBlock, CheckedTransaction};
+use super::context_free::{CheckedBlock, CheckedTransaction};
 use crate::accounts::{Account, AccountSlice, AccountTree, NotLoaded, StateChange, TreeUpdate};
 use crate::error::{BlockError, ExecutionError};
 use crate::units::{Amount, Height};
-use crate::{chain_spec::ChainSpec, keys::Address, rules::Rules};
+use crate::{chain_spec::ChainSpec, keys::Address, upgrades::Rules};
 
 /// Either the block is invalid, or the caller loaded too little to tell. Only the first is the block's
 /// fault.

@@ -8,13 +8,13 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 
 /// A header whose id meets its own target. Its making costs work, so it may be looked at further.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SealedHeader {
+pub struct WorkCheckedHeader {
     header: Header,
     id: BlockId,
     work: Work,
 }
 
-impl SealedHeader {
+impl WorkCheckedHeader {
     /// The header.
     pub fn header(&self) -> &Header {
         &self.header
@@ -36,7 +36,7 @@ impl SealedHeader {
 ///
 /// # Errors
 /// Says which rule is broken.
-pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, HeaderError> {
+pub fn check_work(spec: &ChainSpec, header: Header) -> Result<WorkCheckedHeader, HeaderError> {
     // > 7.2: 190 bytes; the beneficiary is not zero
     if header.beneficiary == Address::ZERO {
         return Err(HeaderError::ZeroBeneficiary);
@@ -50,7 +50,7 @@ pub fn check_work(spec: &ChainSpec, header: Header) -> Result<SealedHeader, Head
     if !target.is_met_by(&id) {
         return Err(HeaderError::Work { got: id, target: header.target });
     }
-    Ok(SealedHeader { header, id, work: target.work() })
+    Ok(WorkCheckedHeader { header, id, work: target.work() })
 }
 
 /// A header that follows every rule between it and its ancestors, back to block 0.
@@ -229,7 +229,7 @@ pub fn check_in_history(spec: &ChainSpec, before: &Mmr, header: &Header) -> Resu
 pub fn check_header(
     spec: &ChainSpec,
     parent: &ChainContext,
-    sealed: SealedHeader,
+    sealed: WorkCheckedHeader,
     now: Timestamp,
 ) -> Result<LinkedHeader, HeaderError> {
     let linked = link(spec, parent, sealed, now)?;
@@ -256,7 +256,7 @@ pub fn check_version(spec: &ChainSpec, header: &Header) -> Result<(), HeaderErro
 pub fn foreign_context(
     spec: &ChainSpec,
     parent: &ChainContext,
-    sealed: SealedHeader,
+    sealed: WorkCheckedHeader,
     now: Timestamp,
 ) -> Result<ChainContext, HeaderError> {
     link(spec, parent, sealed, now).map(|linked| parent.extend(&linked))
@@ -266,10 +266,10 @@ pub fn foreign_context(
 fn link(
     spec: &ChainSpec,
     parent: &ChainContext,
-    sealed: SealedHeader,
+    sealed: WorkCheckedHeader,
     now: Timestamp,
 ) -> Result<LinkedHeader, HeaderError> {
-    let SealedHeader { header, id, work } = sealed;
+    let WorkCheckedHeader { header, id, work } = sealed;
     // > 7.2: the parent is known (else *not yet*); the height is the parent's plus one
     if header.parent != parent.id {
         return Err(HeaderError::Parent { got: header.parent, expected: parent.id });

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | decoded | [`Block`](crate::block::Block), [`Header`](crate::block::Header), [`Transaction`](crate::transaction::Transaction) | one canonical encoding, within bounds | the bytes |
 //! | linked | [`LinkedHeader`] ([`header`]) | work, and every rule between a header and its ancestors | [`ChainContext`] |
-//! | checked | [`CheckedBlock`], [`CheckedTransaction`] ([`isolated`]) | the body is the header's; size, structure, signatures | nothing else |
+//! | checked | [`CheckedBlock`], [`CheckedTransaction`] ([`context_free`]) | the body is the header's; size, structure, signatures | nothing else |
 //! | connected | [`ConnectedBlock`] ([`connect`]) | every transaction fits the accounts; the state root | [`AccountSlice`](crate::accounts::AccountSlice) |
 //!
 //! A function that takes one of these types cannot be called with less, so nothing is checked twice and
@@ -18,15 +18,15 @@
 //! a test holds every quotation against that text, and finds each numbered rule quoted.
 
 pub mod connect;
+pub mod context_free;
 pub mod header;
-pub mod isolated;
 
 pub use connect::{ConnectError, ConnectedBlock, Execution, connect_block, connect_block_with, execute_block};
-pub use header::{
-    ChainContext, LinkedHeader, SealedHeader, check_header, check_in_history, check_version, check_work,
-    foreign_context, target_after,
-};
-pub use isolated::{
+pub use context_free::{
     Candidate, CheckedBlock, CheckedTransaction, MatchedHeader, OtherTransactions, check_candidates,
     check_transactions, match_body, touched_addresses,
+};
+pub use header::{
+    ChainContext, LinkedHeader, WorkCheckedHeader, check_header, check_in_history, check_version, check_work,
+    foreign_context, target_after,
 };

@@ -10,7 +10,9 @@ use cairn_ledger::pow::{CompactTarget, Work};
 use cairn_ledger::testing::{MemoryState, genesis_state, mine_at};
 use cairn_ledger::units::{Amount, Height, Timestamp};
 use cairn_ledger::validate::{check_header, check_work};
-use cairn_ledger::{accounts::UndoRecord, keys::Address, merkle::txs_root, rules::Upgrade, transaction::Transaction};
+use cairn_ledger::{
+    accounts::UndoRecord, keys::Address, merkle::txs_root, transaction::Transaction, upgrades::Upgrade,
+};
 
 // Bytes and encodings
 

@@ -8,7 +8,7 @@ use cairn_ledger::pow::{CompactTarget, Work};
 use cairn_ledger::testing::{arbitrary_hash, seal};
 use cairn_ledger::units::{Height, Timestamp};
 use cairn_ledger::validate::{ChainContext, LinkedHeader, check_header, check_work, foreign_context};
-use cairn_ledger::{block::Header, keys::Address, rules::Upgrade};
+use cairn_ledger::{block::Header, keys::Address, upgrades::Upgrade};
 
 /// Judges a header on a chain of two blocks, so that every rule is in force.
 fn chain() -> Chain {

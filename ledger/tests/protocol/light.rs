@@ -6,7 +6,7 @@ use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
 use cairn_ledger::codec::{self, BoundedVec};
 use cairn_ledger::error::{HeaderError, TxError};
 use cairn_ledger::light::{
-    BareHeader, LightError, LightPlan, LightProof, LightRequest, Receipt, ReceiptError, SAMPLES, Settled, TAIL,
+    BareHeader, LightError, LightProof, LightProver, LightRequest, Receipt, ReceiptError, SAMPLES, Settled, TAIL,
     TransactionProof, TransactionProofError, TreeBoundsError, VerifiedTip, tail_start,
 };
 use cairn_ledger::merkle::{InclusionProof, txs_root};
@@ -302,7 +302,7 @@ fn attack_wrong_octave() {
     let start = tail_start(chain.tip.header().height).get();
     // With twice the work the octaves begin and end elsewhere.
     let total = chain.tip.total_work().checked_add(chain.tip.total_work()).unwrap();
-    let plan = LightPlan::new(&request, &chain.history(start), total).unwrap();
+    let plan = LightProver::new(&request, &chain.history(start), total).unwrap();
     let refused = verify(&chain, &chain.finish(plan), &request);
     assert!(matches!(refused, Err(LightError::SampleMissing { .. })), "{refused:?}");
 }

@@ -3,9 +3,9 @@
 use crate::support::{address, nobody};
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec, ChainSpecError};
 use cairn_ledger::pow::{CompactTarget, TargetFormError};
-use cairn_ledger::rules::{Rules, RulesError, Upgrade};
 use cairn_ledger::testing::{easy_network, easy_params, pebbles};
 use cairn_ledger::units::{Amount, Height, Timestamp};
+use cairn_ledger::upgrades::{Rules, RulesError, Upgrade};
 use cairn_ledger::{block::MAX_BLOCK_BYTES, keys::Address};
 use std::collections::BTreeSet;
 

@@ -37,7 +37,7 @@ fn quotes(source: &str) -> Vec<(String, String)> {
 fn quotations_stand_in_the_protocol_and_every_rule_is_quoted() {
     let ledger = Path::new(env!("CARGO_MANIFEST_DIR"));
     let protocol = fs::read_to_string(ledger.join("../docs/protocol.md")).unwrap();
-    let sources = ["header.rs", "isolated.rs", "connect.rs"].map(|file| ledger.join("src/validate").join(file));
+    let sources = ["header.rs", "context_free.rs", "connect.rs"].map(|file| ledger.join("src/validate").join(file));
     let quotes: Vec<_> = sources.iter().flat_map(|file| quotes(&fs::read_to_string(file).unwrap())).collect();
     for (number, text) in &quotes {
         assert!(words(section(&protocol, number)).contains(text.as_str()), "{number} does not say {text:?}");

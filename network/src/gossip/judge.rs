@@ -6,7 +6,7 @@
 
 use crate::gossip::recent_blocks::{self, RecentBlocks};
 use crate::handle::{NetworkHandle, RequestError};
-use crate::wire::compact::{Draft, Unresolved};
+use crate::wire::compact::{PartialBlock, Unresolved};
 use crate::wire::{CompactBlock, Message, TxBatch};
 use cairn_chain::{BlockBody, ChainHandle, HeaderOutcome, Misbehaviour, Origin, PeerNumber, Tip, Verdict};
 use cairn_common::runtime;
@@ -142,7 +142,7 @@ fn of_match(linked: &LinkedHeader, matched: Result<(), BlockError>, fetched: boo
 }
 
 /// The block's transactions with what its sender added; and what that was.
-fn finish(mut draft: Draft, more: Vec<Transaction>) -> (Result<Vec<Candidate>, Unresolved>, Answered) {
+fn finish(mut draft: PartialBlock, more: Vec<Transaction>) -> (Result<Vec<Candidate>, Unresolved>, Answered) {
     // Another number of them fills nothing: the draft stays incomplete.
     let answered = Answered(draft.fill(more).unwrap_or_default());
     (draft.finish(), answered)
@@ -286,14 +286,14 @@ impl Judge {
     }
 
     /// The transactions, as far as the pool has them.
-    async fn draft(&self, compact: CompactBlock) -> Result<Draft, Box<Judged>> {
+    async fn draft(&self, compact: CompactBlock) -> Result<PartialBlock, Box<Judged>> {
         // A pool that is gone has none; the node is stopping.
         let pool = match compact.short_ids.is_empty() {
             true => Vec::new(),
             false => self.pool.transactions().await.unwrap_or_default(),
         };
         // A full pool takes milliseconds to hash.
-        match self.in_turn(move || Draft::begin(compact, &pool)).await {
+        match self.in_turn(move || PartialBlock::begin(compact, &pool)).await {
             Some(Ok(draft)) => Ok(draft),
             // Everybody sees that the places are wrong: those very bytes prove it.
             Some(Err(_)) => Err(Box::new(Judged::rejected(Misbehaviour::Undecodable(DecodeError::OutOfRange)))),

@@ -1,4 +1,4 @@
 //! How others reach this node: AutoNAT, UPnP, relays, hole punching.
 
-pub(crate) mod relay_client;
 pub(crate) mod status;
+pub(crate) mod traversal;

@@ -50,11 +50,11 @@ pub(crate) struct NatStatus {
     pub(crate) confirmed: BTreeSet<Multiaddr>,
     /// Addresses that nobody reached when asked to.
     pub(crate) refuted: BTreeSet<Multiaddr>,
-    /// Whether others were asked for long, and nobody ever got through or is_named that he did not.
+    /// Whether others were asked for long, and nobody ever got through, or said that he did not.
     pub(crate) unanswered: bool,
     /// Addresses that the router maps to this node.
     pub(crate) mapped: BTreeSet<Multiaddr>,
-    /// What the router is_named when it was asked.
+    /// What the router said when it was asked.
     pub(crate) router: Option<&'static str>,
     /// Relays that accept connections for this node.
     pub(crate) relays: BTreeSet<Multiaddr>,

@@ -37,7 +37,7 @@ struct Reunion {
 
 /// How others reach this node, and relays in use.
 #[derive(Debug)]
-pub(crate) struct RelayClient {
+pub(crate) struct NatTraversal {
     is_on: bool,
     /// Whether others are asked to dial this node.
     asks: bool,
@@ -56,7 +56,7 @@ pub(crate) struct RelayClient {
     look: Option<Instant>,
 }
 
-impl RelayClient {
+impl NatTraversal {
     /// As the operator decided.
     pub(crate) fn new(config: &NetworkConfig) -> Self {
         let NetworkConfig { reach, allow_private, external, .. } = config;
@@ -226,7 +226,7 @@ mod tests {
     fn who_cannot_be_reached_takes_a_relay_and_leaves_it_for_a_hole() {
         let (mut cx, mut peers) = (context(), PeerTable::default());
         let start = cx.now;
-        let mut client = RelayClient::new(&NetworkConfig::default());
+        let mut client = NatTraversal::new(&NetworkConfig::default());
         client.on_listening(None, multiaddr("/ip4/10.0.0.2/tcp/1"), &mut cx);
         let (_, relay) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &cx);
         client.tick(&peers, &mut cx);
@@ -256,7 +256,7 @@ mod tests {
     fn a_relay_that_refuses_is_asked_again_once_all_others_have_been() {
         let (mut cx, mut peers) = (context(), PeerTable::default());
         let start = cx.now;
-        let mut client = RelayClient::new(&NetworkConfig::default());
+        let mut client = NatTraversal::new(&NetworkConfig::default());
         client.on_reach(ReachEvent::Refuted(multiaddr("/ip4/9.9.9.9/tcp/1")), &mut cx);
         let (_, full) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1", false, RELAY, &cx);
         let (_, free) = acquainted(&mut peers, "/ip4/8.9.8.8/tcp/1", false, RELAY, &cx);
@@ -279,7 +279,7 @@ mod tests {
     fn a_useful_peer_whose_circuit_has_ended_is_met_again() {
         let (mut cx, mut peers) = (context(), PeerTable::default());
         let start = cx.now;
-        let mut client = RelayClient::new(&NetworkConfig::default());
+        let mut client = NatTraversal::new(&NetworkConfig::default());
         let address = multiaddr("/ip4/8.8.8.8/tcp/1/p2p-circuit");
         let (number, friend) = acquainted(&mut peers, "/ip4/8.8.8.8/tcp/1/p2p-circuit", false, RELAY, &cx);
         let endpoint = Endpoint { remote: address.clone(), local: None, is_relayed: true };

@@ -4,7 +4,7 @@ pub(crate) mod access;
 pub(crate) mod bans;
 pub(crate) mod connection_rules;
 pub(crate) mod eviction;
-pub(crate) mod other_rules;
+pub(crate) mod peer_upgrades;
 pub(crate) mod prefix_limiter;
 pub(crate) mod score;
 pub(crate) mod status;

@@ -1,13 +1,13 @@
 //! Peers that know other upgrades than this node, by what they say in their status.
 
 use crate::wire::{NamedUpgrade, PeerStatus};
-use cairn_ledger::rules::{Schedule, Upgrade};
+use cairn_ledger::upgrades::{Schedule, Upgrade};
 use cairn_ledger::{hash::Hash, units::Height};
 use std::collections::BTreeMap;
 
 /// Peers that know other upgrades than this node. It is what they say: nothing proves it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherRules {
+pub struct OtherUpgrades {
     /// How many of them.
     pub peers: usize,
     /// Of how many peers that have told.
@@ -17,7 +17,7 @@ pub struct OtherRules {
     pub unknown: Option<(Height, String)>,
 }
 
-impl OtherRules {
+impl OtherUpgrades {
     /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
     pub(crate) fn of(statuses: &[&PeerStatus], schedule: &Schedule) -> Option<Self> {
         let mut others: BTreeMap<Hash, (usize, &PeerStatus)> = BTreeMap::new();

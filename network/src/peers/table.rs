@@ -7,11 +7,11 @@ use crate::ids::{Multiaddr, PeerId};
 use crate::peers::eviction::{self, Candidate};
 use crate::peers::score::{Decision, Score};
 use crate::peers::traffic::{Protocol, Traffic};
-use crate::{handle::PeerInfo, peers::other_rules::OtherRules, requests::fairness::Standing, wire::PeerStatus};
+use crate::{handle::PeerInfo, peers::peer_upgrades::OtherUpgrades, requests::fairness::Standing, wire::PeerStatus};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_common::rate_limiter::RateLimiter;
 use cairn_ledger::hash::{BlockId, Hash};
-use cairn_ledger::{block::Header, pow::Work, rules::Schedule, units::Timestamp};
+use cairn_ledger::{block::Header, pow::Work, units::Timestamp, upgrades::Schedule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -265,9 +265,9 @@ impl PeerTable {
     }
 
     /// What those say whose upgrades are not these: of several sets of upgrades, that of most peers.
-    pub(crate) fn other_rules(&self, schedule: &Schedule) -> Option<OtherRules> {
+    pub(crate) fn other_upgrades(&self, schedule: &Schedule) -> Option<OtherUpgrades> {
         let statuses: Vec<&PeerStatus> = self.peers.values().filter_map(|peer| peer.status.as_ref()).collect();
-        OtherRules::of(&statuses, schedule)
+        OtherUpgrades::of(&statuses, schedule)
     }
 
     /// The median of how far the peers' clocks are ahead of ours, in milliseconds; `None` with fewer than

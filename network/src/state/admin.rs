@@ -142,7 +142,7 @@ impl NetworkState {
     /// The node among its peers, but for what only the swarm knows.
     pub(crate) fn info(&mut self, cx: &Context) -> NetworkInfo {
         let inbound = self.peers.iter().filter(|(_, peer)| peer.inbound).count();
-        let (reach, reach_reason) = self.relay_client.status().verdict();
+        let (reach, reach_reason) = self.nat.status().verdict();
         NetworkInfo {
             peer_id: self.own.to_string(),
             peers: self.peers.len(),
@@ -154,7 +154,7 @@ impl NetworkState {
             bans: self.access.bans(|bans| bans.list(cx.clock).count()),
             admitted: self.access.admitted(),
             clock_ahead: self.peers.median_clock(),
-            other_rules: self.peers.other_rules(self.spec.schedule()),
+            other_upgrades: self.peers.other_upgrades(self.spec.schedule()),
             other_keys: self.persistent.other_keys(),
             uploaded_today: self.requests.upload_target().today(cx.clock),
             max_upload_per_day: self.config.max_upload_per_day,

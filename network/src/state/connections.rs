@@ -13,7 +13,7 @@ use cairn_chain::{Misbehaviour, PeerNumber};
 impl NetworkState {
     pub(super) fn on_connected(&mut self, connection: &Connection, cx: &mut Context) {
         let Connection { peer, number: connection, dial, endpoint, is_first } = connection;
-        self.relay_client.on_connected(*connection, *peer, endpoint);
+        self.nat.on_connected(*connection, *peer, endpoint);
         let around = Surroundings::new(self.own, &self.peers, &self.persistent, &self.access, cx);
         if dial.is_some_and(|dial| self.slots.on_reached(dial, *connection, &around, &mut self.book, cx)) {
             return;
@@ -31,7 +31,7 @@ impl NetworkState {
         }
         let inbound = endpoint.local.is_some();
         tracing::info!(target: "cairn::network", %peer, %address, inbound, "connected");
-        self.relay_client.on_first_connected(endpoint);
+        self.nat.on_first_connected(endpoint);
         if inbound && !self.make_room(peer, cx) {
             return cx.push(SwarmAction::Disconnect(*peer));
         }
@@ -62,7 +62,7 @@ impl NetworkState {
         cause: Option<&str>,
         cx: &mut Context,
     ) {
-        self.relay_client.on_closed(connection, is_last, &self.peers, cx.now);
+        self.nat.on_closed(connection, is_last, &self.peers, cx.now);
         if is_last {
             self.on_disconnected(peer, cause, cx);
         }

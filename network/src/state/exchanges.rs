@@ -145,7 +145,7 @@ impl NetworkState {
     pub(super) fn on_registrations(&mut self, point: &PeerId, found: &[(PeerId, Vec<Multiaddr>)], cx: &mut Context) {
         let relayed = self.rendezvous.on_registrations(point, found, &mut self.peers, &mut self.book, cx);
         for (peer, address) in relayed.into_iter().filter(|_| self.slots.is_free()) {
-            self.relay_client.dial(peer, address, &self.peers, cx);
+            self.nat.dial(peer, address, &self.peers, cx);
         }
     }
 

@@ -23,7 +23,7 @@ impl NetworkState {
         if self.snapshots.is_due(cx.tip.height(), cx.now) {
             cx.push(TaskAction::ReadSnapshots);
         }
-        self.relay_client.tick(&self.peers, cx);
+        self.nat.tick(&self.peers, cx);
         if self.persistence.measures_memory(cx.now) {
             cx.push(TaskAction::MeasureMemory);
         }

@@ -1,7 +1,7 @@
 //! The machine's hands: it does what the machine says, and tells it what came of that. No rules here.
 
+use super::handle::{Reports, SyncHandle, SyncStatus};
 use super::machine::{Machine, SyncAction, SyncEvent};
-use super::mailbox::{Reports, SyncHandle, SyncStatus};
 use super::presync::{Presync, PresyncRules, Step};
 use super::restore::driver::Restoring;
 use crate::{Kind, NetworkEvent, NetworkHandle, RequestError, stretch_hash, wire::MAX_LOCATOR};
@@ -22,7 +22,7 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 
 /// Which network sync is on.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct SyncConfig {
     /// Its rules.
     pub spec: Arc<ChainSpec>,
     /// Whether it is local, so that a node may well be alone.
@@ -35,7 +35,7 @@ pub struct Rules {
 
 /// Starts sync.
 pub fn spawn(
-    rules: Rules,
+    rules: SyncConfig,
     chain: ChainHandle,
     network: NetworkHandle,
     events: mpsc::Receiver<NetworkEvent>,
@@ -51,7 +51,7 @@ pub fn spawn(
 
 /// First a snapshot, where the operator wants one and the chain is at its genesis; then whatever is above.
 async fn run(
-    rules: Rules,
+    rules: SyncConfig,
     chain: ChainHandle,
     network: NetworkHandle,
     mut inlets: Inlets,

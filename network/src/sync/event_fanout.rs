@@ -9,9 +9,9 @@ use tokio::sync::mpsc;
 
 /// Where another synchronisation gets its events from. Cloning shares it.
 #[derive(Clone, Debug)]
-pub struct EventFork(mpsc::Sender<mpsc::Sender<NetworkEvent>>);
+pub struct EventFanout(mpsc::Sender<mpsc::Sender<NetworkEvent>>);
 
-impl EventFork {
+impl EventFanout {
     /// The events from now on, after one for each peer that is there. None come where the network has ended.
     pub async fn another(&self) -> mpsc::Receiver<NetworkEvent> {
         let (sender, events) = mpsc::channel(EVENTS);
@@ -22,7 +22,7 @@ impl EventFork {
 }
 
 /// The same events, and where others get them from.
-pub fn fork(mut events: mpsc::Receiver<NetworkEvent>) -> (mpsc::Receiver<NetworkEvent>, EventFork) {
+pub fn fan_out(mut events: mpsc::Receiver<NetworkEvent>) -> (mpsc::Receiver<NetworkEvent>, EventFanout) {
     let (first, passed_on) = mpsc::channel(EVENTS);
     let (asks, mut asked) = mpsc::channel::<mpsc::Sender<NetworkEvent>>(1);
     runtime::spawn(async move {
@@ -43,7 +43,7 @@ pub fn fork(mut events: mpsc::Receiver<NetworkEvent>) -> (mpsc::Receiver<Network
             }
         }
     });
-    (passed_on, EventFork(asks))
+    (passed_on, EventFanout(asks))
 }
 
 async fn pass_on(listeners: &mut Vec<mpsc::Sender<NetworkEvent>>, peers: &mut Peers, event: NetworkEvent) {
@@ -93,7 +93,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_later_is_told_of_the_peers_that_are_there_as_they_are() {
         let (sender, events) = mpsc::channel(4);
-        let (mut first, others) = fork(events);
+        let (mut first, others) = fan_out(events);
         let up = |peer: u64, height| NetworkEvent::PeerUp {
             peer: PeerNumber(peer),
             kind: PeerKind::default(),

@@ -7,7 +7,7 @@ mod presync;
 mod status;
 
 use super::presync::{Presync, Step};
-use super::{mailbox::SyncPhase, sync_peers::SyncPeer, tree::Tree};
+use super::{handle::SyncPhase, sync_peers::SyncPeer, tree::Tree};
 use crate::{NetworkEvent, RequestError};
 use bodies::{BodyJob, EarlyBody};
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip};

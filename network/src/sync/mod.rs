@@ -86,9 +86,9 @@
 //!    chain is not followed is told by [`SyncStatus::trouble`], and by all that shows it.
 
 mod driver;
-mod fork;
+mod event_fanout;
+mod handle;
 mod machine;
-mod mailbox;
 mod pace;
 mod presync;
 mod restore;
@@ -97,6 +97,6 @@ mod sync_peers;
 mod tests;
 mod tree;
 
-pub use driver::{Rules, spawn};
-pub use fork::{EventFork, fork};
-pub use mailbox::{SnapshotProgress, Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};
+pub use driver::{SyncConfig, spawn};
+pub use event_fanout::{EventFanout, fan_out};
+pub use handle::{SnapshotProgress, Stall, SyncHandle, SyncPhase, SyncStatus, Unfollowed};

@@ -6,8 +6,8 @@ mod stretches;
 mod watchdog;
 mod world;
 
+use super::handle::SyncPhase;
 use super::machine::{SyncAction, SyncEvent};
-use super::mailbox::SyncPhase;
 use crate::NetworkEvent;
 use cairn_chain::Misbehaviour;
 use cairn_ledger::units::Height;

@@ -59,12 +59,12 @@ pub(crate) fn compact<'a>(
 
 /// The transactions of a block, as far as they are here.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct PartialBlock {
     txs_root: Hash,
     slots: Vec<Option<Candidate>>,
 }
 
-impl Draft {
+impl PartialBlock {
     /// Begins with what was prefilled and what the pool has. What the pool does not have for certain is missing:
     /// a short id that stands for two transactions of the pool, or for two of the block, names none.
     ///
@@ -155,18 +155,18 @@ mod tests {
         compact(&block.header, block.body.iter().map(|transaction| (transaction, transaction.id())), is_known)
     }
 
-    fn whole(draft: Draft) -> Result<Body, Unresolved> {
+    fn whole(draft: PartialBlock) -> Result<Body, Unresolved> {
         let candidates = draft.finish()?;
         let transactions = candidates.iter().map(|candidate| candidate.transaction().clone()).collect();
         Ok(Body::new(transactions).expect("a block's transactions"))
     }
 
     fn body(message: &CompactBlock, pool: &[CheckedTransaction]) -> Result<Body, Unresolved> {
-        whole(Draft::begin(message.clone(), pool)?)
+        whole(PartialBlock::begin(message.clone(), pool)?)
     }
 
     fn missing(message: &CompactBlock, pool: &[CheckedTransaction]) -> Vec<u32> {
-        Draft::begin(message.clone(), pool).map(|draft| draft.missing()).expect("places that fit")
+        PartialBlock::begin(message.clone(), pool).map(|draft| draft.missing()).expect("places that fit")
     }
 
     fn network() -> (ChainSpec, Block, Vec<CheckedTransaction>) {
@@ -209,7 +209,7 @@ mod tests {
         let message = made(&block, |_| true);
         let lacking = [block.body[2].clone(), block.body[7].clone()];
         pool.retain(|checked| lacking.iter().all(|lacking| lacking.id() != checked.txid()));
-        let begin = || Draft::begin(message.clone(), &pool).expect("places that fit");
+        let begin = || PartialBlock::begin(message.clone(), &pool).expect("places that fit");
         assert_eq!(begin().missing(), [2, 7]);
         assert_eq!(whole(begin()), Err(Unresolved::OtherRoot), "incomplete");
         let fill = |transactions: Vec<Transaction>| {

@@ -14,7 +14,7 @@ use cairn_ledger::codec::{self, BoundedBytes, BoundedVec, Decode, DecodeError, E
 use cairn_ledger::hash::{BlockId, Hash};
 use cairn_ledger::transaction::{MIN_TRANSACTION_BYTES, Transaction};
 use cairn_ledger::units::{Height, Timestamp};
-use cairn_ledger::{pow::Work, rules::Upgrade};
+use cairn_ledger::{pow::Work, upgrades::Upgrade};
 
 /// Headers in one answer.
 pub const MAX_HEADERS: usize = 2_000;
@@ -126,7 +126,7 @@ pub struct PeerStatus {
     pub lowest_body: Height,
     /// The snapshots it serves.
     pub snapshots: BoundedVec<SnapshotName, MAX_SNAPSHOTS>,
-    /// What tells all upgrades it knows ([`Schedule::id`](cairn_ledger::rules::Schedule::id)).
+    /// What tells all upgrades it knows ([`Schedule::id`](cairn_ledger::upgrades::Schedule::id)).
     pub rules_id: Hash,
     /// The last of them that is in force after its tip, and the next.
     pub upgrades: BoundedVec<NamedUpgrade, MAX_UPGRADES>,

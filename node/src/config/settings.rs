@@ -15,7 +15,7 @@ use cairn_common::{clock, disk};
 use cairn_genesis::{Defaults, Network};
 use cairn_host::shell::expand_home;
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
-use cairn_maintenance::{disk_budget::DiskLimits, history};
+use cairn_maintenance::{background_validation, disk_budget::DiskLimits};
 use cairn_mempool::PoolConfig;
 use cairn_miner::MiningConfig;
 use cairn_network::{DiscoveryConfig, NetworkConfig, NotAdmissible, ReachConfig};
@@ -174,7 +174,7 @@ impl Settings {
     pub fn open_files(&self) -> u64 {
         let peers = self.network.max_inbound.saturating_add(self.network.max_outbound);
         let sockets = peers.saturating_add(self.rpc.max_connections) as u64;
-        let databases = self.storage.max_open_files.unsigned_abs() + history::OPEN_FILES.unsigned_abs();
+        let databases = self.storage.max_open_files.unsigned_abs() + background_validation::OPEN_FILES.unsigned_abs();
         OTHER_FILES.saturating_add(sockets).saturating_add(u64::from(databases))
     }
 }

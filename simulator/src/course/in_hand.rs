@@ -52,7 +52,7 @@ impl Course {
     fn look_aside(&mut self, node: NodeId, most: usize) {
         let asked = self.simulation.ask(node, |running| {
             let chain = running.chain.clone();
-            async move { chain.aside().await }
+            async move { chain.header_tree_stats().await }
         });
         let Some(Ok(aside)) = asked else { return };
         if aside.counted != aside.headers {

@@ -101,7 +101,7 @@ impl Course {
         for node in self.simulation.honest() {
             let asked = self.simulation.ask(node, |running| {
                 let chain = running.chain.clone();
-                async move { chain.aside().await }
+                async move { chain.header_tree_stats().await }
             });
             let Some(Ok(aside)) = asked else { continue };
             let others = if self.scenario.is_calm() { self.beside(node) } else { 0 };

@@ -5,7 +5,7 @@ use super::{broken::flipped, hex, hex_of, key, rng::Rng};
 use cairn_ledger::codec::{BoundedVec, encode};
 use cairn_ledger::hash::{BlockId, Hash, TxId};
 use cairn_ledger::light::{
-    BlockProof, DifficultyBounds, LightPlan, LightProof, LightRequest, Receipt, TransactionProof, tail_start,
+    BlockProof, DifficultyBounds, LightProof, LightProver, LightRequest, Receipt, TransactionProof, tail_start,
 };
 use cairn_ledger::merkle::{InclusionProof, txs_root};
 use cairn_ledger::mmr::{Mmr, MmrNode, MmrPosition, MmrProof};
@@ -139,7 +139,7 @@ impl Headers {
             return None;
         }
         let start = tail_start(self.tip().height).get();
-        let mut plan = LightPlan::new(request, &self.history(start), self.history.total_work()).ok()?;
+        let mut plan = LightProver::new(request, &self.history(start), self.history.total_work()).ok()?;
         loop {
             let wanted = plan.wanted();
             if wanted.is_empty() {

@@ -3,7 +3,7 @@
 use super::{hex_of, key, rng::Rng};
 use cairn_ledger::chain_spec::{ChainParams, ChainSpec};
 use cairn_ledger::units::{Height, Timestamp};
-use cairn_ledger::{address::AddressPrefix, pow::CompactTarget, rules::Upgrade, testing::pebbles};
+use cairn_ledger::{address::AddressPrefix, pow::CompactTarget, testing::pebbles, upgrades::Upgrade};
 
 /// How many keys have money in block 0.
 const FUNDED: u64 = 6;

@@ -6,7 +6,7 @@
 
 use super::book::{Book, Grant, Limits};
 use super::challenge::{Challenger, GrantId, WORK_TAG, expires, window};
-use super::ledger::Ledger;
+use super::grant_log::GrantLog;
 use super::prefix::IpPrefix;
 use super::price;
 use super::refusal::{Refusal, shown};
@@ -66,7 +66,7 @@ pub struct Desk {
     pub terms: Terms,
     challenger: Challenger,
     /// Taken before `state`, and only where waiting for the disk is allowed.
-    ledger: Mutex<Ledger>,
+    grant_log: Mutex<GrantLog>,
     /// Held for moments.
     state: Mutex<State>,
     /// One promise is written at a time; the others wait in the order in which they came, without a thread.
@@ -144,11 +144,11 @@ pub struct Status {
 
 impl Desk {
     /// With what was promised before. Whether there is money is not known yet.
-    pub fn new(terms: Terms, challenger: Challenger, ledger: Ledger, book: Book) -> Self {
+    pub fn new(terms: Terms, challenger: Challenger, grant_log: GrantLog, book: Book) -> Self {
         let funds = Funds::Unknown(String::from("it has just been started"));
         let state = Mutex::new(State { book, funds, progress: HashMap::new() });
-        let (ledger, turn) = (Mutex::new(ledger), Arc::new(Semaphore::new(1)));
-        Self { terms, challenger, ledger, state, turn, news: Notify::new() }
+        let (grant_log, turn) = (Mutex::new(grant_log), Arc::new(Semaphore::new(1)));
+        Self { terms, challenger, grant_log, state, turn, news: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,9 +157,9 @@ impl Desk {
     }
 
     /// The file; whoever has it is the only one that makes promises.
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+    fn grant_log(&self) -> MutexGuard<'_, GrantLog> {
         // It knows itself what of it is whole.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.grant_log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A turn to make a promise, once those that came before have had theirs.
@@ -217,10 +217,10 @@ impl Desk {
     /// Says why not, and nothing was promised.
     pub fn claim(&self, claim: &Claim, ip: IpAddr, clock: u64) -> Result<GrantView, Refusal> {
         // From the look at the limits until the promise counts.
-        let mut ledger = self.ledger();
+        let mut grant_log = self.grant_log();
         let grant = self.judge(claim, ip, clock)?;
         let storage = |error: FileError| Refusal::Storage { reason: error.error.to_string() };
-        ledger.granted(&grant).map_err(storage)?;
+        grant_log.granted(&grant).map_err(storage)?;
         let mut state = self.state();
         let view = state.view(&grant);
         state.book.add(grant);
@@ -308,7 +308,7 @@ impl Desk {
         state.book.settle(id, txid);
         state.progress.remove(&id);
         drop(state);
-        self.ledger().settled(clock, id, txid)
+        self.grant_log().settled(clock, id, txid)
     }
 
     /// Until something is promised, or so long.
@@ -362,7 +362,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ledger::{Owner, Place, open};
+    use super::super::grant_log::{Owner, Place, open};
     use super::*;
     use cairn_genesis::Network;
     use cairn_ledger::testing::key;
@@ -387,7 +387,7 @@ mod tests {
         let network = Network::parse(cairn_genesis::LOCAL).expect("shipped");
         let owner = Owner { genesis_id: network.spec.genesis_id(), address: String::from("lcrn1x") };
         let limits = Limits { amount: "1".parse().expect("an amount"), per_day: 9, per_prefix: 9 };
-        let (ledger, book) = open(&place, &owner, limits, T).expect("new");
+        let (grant_log, book) = open(&place, &owner, limits, T).expect("new");
         let terms = Terms {
             limits,
             difficulty: 1,
@@ -397,7 +397,7 @@ mod tests {
             explorer: None,
             proxies: Vec::new(),
         };
-        let desk = Desk::new(terms, Challenger::new(&key(0)), ledger, book);
+        let desk = Desk::new(terms, Challenger::new(&key(0)), grant_log, book);
         desk.fund(Funds::For(9));
         (Arc::new(desk), dir)
     }
@@ -424,11 +424,11 @@ mod tests {
         let (desk, _dir) = desk();
         let first = desk.claim(&done(&desk, 1), IP, T).expect("the control: a disk that writes");
         let (disk, mut end) = hanging();
-        desk.ledger().swap_file(disk);
+        desk.grant_log().swap_file(disk);
         let claim = done(&desk, 2);
         let (other, brought) = (Arc::clone(&desk), claim.clone());
         let writer = thread::spawn(move || other.claim(&brought, IP, T));
-        while desk.ledger.try_lock().is_ok() {
+        while desk.grant_log.try_lock().is_ok() {
             thread::yield_now();
         }
         let (other, (told, seen)) = (Arc::clone(&desk), channel());

@@ -2,7 +2,7 @@
 
 use super::book::Limits;
 use super::desk::Claim;
-use super::ledger::{Owner, parse};
+use super::grant_log::{Owner, parse};
 use super::prefix::{IpPrefix, client};
 use super::refusal::shown;
 use cairn_fuzz::Target;

@@ -58,7 +58,7 @@ pub struct Owner {
 
 /// The file, open for writing by one faucet at a time.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct GrantLog {
     path: PathBuf,
     file: File,
     /// How many bytes of it are whole.
@@ -90,7 +90,7 @@ pub fn read(place: &Place, owner: &Owner, limits: Limits) -> Result<Book, Faucet
 ///
 /// # Errors
 /// Another faucet has it; it is damaged, or of another wallet; what the system says.
-pub fn open(place: &Place, owner: &Owner, limits: Limits, clock: u64) -> Result<(Ledger, Book), FaucetError> {
+pub fn open(place: &Place, owner: &Owner, limits: Limits, clock: u64) -> Result<(GrantLog, Book), FaucetError> {
     let path = &place.path;
     let lock = lock(&place.lock)?;
     let (mut grants, had_header) = parse(path, &contents(path)?, owner)?;
@@ -108,10 +108,10 @@ pub fn open(place: &Place, owner: &Owner, limits: Limits, clock: u64) -> Result<
         Ok((file, whole))
     });
     let (file, whole) = opened.map_err(FileError::cannot("open", path))?;
-    Ok((Ledger { path: path.clone(), file, whole, broken: None, _lock: lock }, Book::new(limits, grants)))
+    Ok((GrantLog { path: path.clone(), file, whole, broken: None, _lock: lock }, Book::new(limits, grants)))
 }
 
-impl Ledger {
+impl GrantLog {
     /// Writes down a promise and syncs it. Only then may it be paid.
     ///
     /// # Errors

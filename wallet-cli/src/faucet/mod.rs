@@ -10,7 +10,7 @@
 //! | [`price`] | how much of it a gift costs now: pure |
 //! | [`prefix`] | who asks: prefixes of addresses, proxies that are believed |
 //! | [`book`] | what was given, and the limits of a day: pure |
-//! | [`ledger`] | promises on disk, before they are paid |
+//! | [`grant_log`] | promises on disk, before they are paid |
 //! | [`desk`] | one promise at a time; whoever only looks waits for no disk |
 //! | [`payout`] | promises kept, with the wallet's own payments and journal |
 //! | [`server`], [`routes`] | HTTP and its bounds; pages and JSON |
@@ -36,7 +36,7 @@ mod desk;
 mod error;
 #[cfg(test)]
 mod fuzz;
-mod ledger;
+mod grant_log;
 #[cfg(test)]
 mod model;
 mod payout;
@@ -50,6 +50,6 @@ pub(crate) use book::{Book, Limits, WIDE_FACTOR};
 pub(crate) use challenge::Challenger;
 pub(crate) use desk::{Desk, Terms};
 pub(crate) use error::FaucetError;
-pub(crate) use ledger::{Owner, Place, open, read};
+pub(crate) use grant_log::{Owner, Place, open, read};
 pub(crate) use payout::{Payout, cost};
 pub(crate) use server::Server;

@@ -7,7 +7,9 @@ use cairn_ledger::transaction::{
     MAX_MEMO_BYTES, MAX_OUTPUTS, MIN_TRANSACTION_BYTES, OUTPUT_BYTES, Output, TRANSACTION_VERSION,
 };
 use cairn_ledger::validate::{CheckedTransaction, check_transactions};
-use cairn_ledger::{Address, Amount, Height, SecretKey, Transaction, TransactionBody, error::TxError, rules::Schedule};
+use cairn_ledger::{
+    Address, Amount, Height, SecretKey, Transaction, TransactionBody, error::TxError, upgrades::Schedule,
+};
 
 /// The most the wallet pays for a byte without being told to. A node names the least fee it takes; this
 /// keeps one that lies from spending the owner's money on fees.

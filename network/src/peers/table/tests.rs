@@ -4,7 +4,7 @@ use super::*;
 use crate::peers::score::{BAN, HALF_LIFE};
 use crate::wire::NamedUpgrade;
 use cairn_ledger::codec::{BoundedBytes, BoundedVec, DecodeError};
-use cairn_ledger::{error::TxError, rules::Upgrade, testing::arbitrary_hash, units::Height};
+use cairn_ledger::{error::TxError, testing::arbitrary_hash, units::Height, upgrades::Upgrade};
 
 fn table() -> (PeerTable, PeerNumber, Instant) {
     let (mut table, now) = (PeerTable::default(), Instant::now());
@@ -195,13 +195,13 @@ fn peers_with_other_upgrades_are_told_of_with_the_height_and_nobody_is_reported(
     let (mut table, first, now) = table();
     let same = PeerStatus { rules_id: own, ..says(0, &[]) };
     table.set_status(first, same, Timestamp::from_millis(0));
-    assert_eq!(table.other_rules(network.schedule()), None, "the negative control");
+    assert_eq!(table.other_upgrades(network.schedule()), None, "the negative control");
     let others: Vec<_> = (0..3).map(|_| table.connected(PeerId::random(), Multiaddr::empty(), false, now)).collect();
     table.set_status(others[0], says(1, &[(50, "lie")]), Timestamp::from_millis(0));
     table.set_status(others[1], says(2, &[(70, "cheap")]), Timestamp::from_millis(0));
     table.set_status(others[2], says(2, &[(70, "cheap")]), Timestamp::from_millis(0));
     let unknown = Some((Height::new(70), String::from("cheap")));
-    assert_eq!(table.other_rules(network.schedule()), Some(OtherRules { peers: 3, of: 4, unknown }));
+    assert_eq!(table.other_upgrades(network.schedule()), Some(OtherUpgrades { peers: 3, of: 4, unknown }));
     assert!(others.iter().all(|peer| table.info(*peer, vec![], now).is_some_and(|info| info.score == 0)));
     // Whoever has not updated names less than is known here.
     let upgrade = Upgrade {
@@ -216,11 +216,11 @@ fn peers_with_other_upgrades_are_told_of_with_the_height_and_nobody_is_reported(
     for peer in others {
         table.set_status(peer, says(3, &[]), Timestamp::from_millis(0));
     }
-    assert_eq!(table.other_rules(upgraded.schedule()), Some(OtherRules { peers: 4, of: 4, unknown: None }));
+    assert_eq!(table.other_upgrades(upgraded.schedule()), Some(OtherUpgrades { peers: 4, of: 4, unknown: None }));
 }
 
 #[test]
-fn other_rules_are_news_once_and_remembered_in_bounded_number() {
+fn other_upgrades_are_news_once_and_remembered_in_bounded_number() {
     let (mut table, ..) = table();
     assert!(table.is_news(arbitrary_hash(1)) && !table.is_news(arbitrary_hash(1)));
     assert_eq!((0..1_000).filter(|n| table.is_news(arbitrary_hash(*n))).count(), MOST_RULES_TOLD - 1);

@@ -2,7 +2,7 @@
 //! others looked for, passes over a branch whose bodies do not come, and at last begins anew.
 
 use super::{Head, Machine, SyncAction};
-use crate::sync::mailbox::{Stall, SyncPhase, SyncStatus, Unfollowed};
+use crate::sync::handle::{Stall, SyncPhase, SyncStatus, Unfollowed};
 use crate::sync::sync_peers::SyncPeer;
 use crate::sync::tree::{Body, Node};
 use cairn_ledger::units::Height;

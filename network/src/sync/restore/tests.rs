@@ -6,7 +6,7 @@ mod runs;
 mod world;
 
 use super::machine::{End, Reason};
-use crate::sync::mailbox::{SnapshotProgress, Stall, SyncPhase};
+use crate::sync::handle::{SnapshotProgress, Stall, SyncPhase};
 use cairn_ledger::units::Height;
 use std::time::Duration;
 use world::{EVERY, Peer, RUNS, World, grow};

@@ -2,8 +2,8 @@
 
 use super::seconds;
 use super::world::{Manner, Peer, World, body_of, grow, spec, work};
+use crate::sync::handle::{SyncPhase, Unfollowed};
 use crate::sync::machine::{SyncAction, SyncEvent};
-use crate::sync::mailbox::{SyncPhase, Unfollowed};
 use crate::{NetworkEvent, PeerKind, sync::tree::MAX_AHEAD};
 use cairn_chain::{HeaderOutcome, Misbehaviour, PeerNumber};
 use cairn_ledger::testing::{HeaderChain, key};

@@ -2,8 +2,8 @@
 
 use super::seconds;
 use super::world::{Manner, Peer, World, body_of, grow};
+use crate::sync::handle::{Stall, SyncPhase};
 use crate::sync::machine::SyncAction;
-use crate::sync::mailbox::{Stall, SyncPhase};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{block::Header, units::Height};
 

@@ -2,8 +2,8 @@
 
 use super::seconds;
 use super::world::{Manner, Peer, World, grow};
+use crate::sync::handle::{Stall, SyncPhase};
 use crate::sync::machine::{SyncAction, SyncEvent};
-use crate::sync::mailbox::{Stall, SyncPhase};
 use cairn_chain::{BlockOutcome, HeaderOutcome};
 use cairn_ledger::units::Height;
 

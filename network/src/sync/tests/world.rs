@@ -4,7 +4,7 @@
 use crate::sync::machine::{Machine, SyncAction, SyncEvent};
 use crate::sync::presync::{Presync, PresyncRules};
 use crate::wire::{Bodies, MAX_HEADERS, Message as _, StretchName};
-use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, sync::mailbox::SyncPhase, sync::sync_peers::JOBS_EACH};
+use crate::{NetworkEvent, PeerKind, PeerStatus, RequestError, sync::handle::SyncPhase, sync::sync_peers::JOBS_EACH};
 use cairn_chain::{BlockOutcome, HeaderOutcome, Misbehaviour, PeerNumber, Tip, store::BLOCK_BYTES};
 use cairn_ledger::block::{Body, HEADER_BYTES, Header, block_size};
 use cairn_ledger::error::{BlockError, ExecutionError};

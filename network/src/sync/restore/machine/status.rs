@@ -1,7 +1,7 @@
 //! How far the restore is, and why it does not get on.
 
 use super::{Machine, Phase, Pivot, RestorePeer};
-use crate::sync::mailbox::{SnapshotProgress, Stall, SyncPhase, SyncStatus};
+use crate::sync::handle::{SnapshotProgress, Stall, SyncPhase, SyncStatus};
 use cairn_ledger::units::Height;
 use std::time::{Duration, Instant};
 

@@ -3,7 +3,7 @@
 use super::seconds;
 use super::world::{EVERY, Headers, Peer, World, broken, grow};
 use crate::PeerKind;
-use crate::sync::mailbox::{Stall, SyncPhase};
+use crate::sync::handle::{Stall, SyncPhase};
 use crate::sync::restore::machine::{End, Reason};
 use cairn_chain::Misbehaviour;
 use cairn_ledger::units::Height;

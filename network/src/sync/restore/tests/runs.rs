@@ -2,7 +2,7 @@
 
 use super::seconds;
 use super::world::{Manner, Peer, RUNS, World, grow};
-use crate::sync::mailbox::{Stall, SyncPhase};
+use crate::sync::handle::{Stall, SyncPhase};
 use crate::sync::restore::machine::{End, JOBS_EACH, MAX_RUNS, Reason, RestoreAction};
 use cairn_chain::{Misbehaviour, PeerNumber};
 use cairn_ledger::{block::Header, units::Height};
