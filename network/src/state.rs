@@ -14,7 +14,7 @@ mod upkeep;
 
 use crate::addrman::book::{AddressBook, Source};
 use crate::config::{NetworkConfig, NetworkFiles};
-use crate::event::{Action, Context, Event, Topic};
+use crate::event::{Action, Context, Event};
 use crate::{
     discovery::kademlia::Dht, discovery::peer_exchange::PeerExchange, discovery::rendezvous::Rendezvous,
     gossip::recent_blocks::RecentBlocks, gossip::relay::Relay, handle::Backlog, ids::PeerId,
@@ -22,7 +22,6 @@ use crate::{
     peers::status::StatusExchange, peers::table::PeerTable, persistence::Persistence, pool_sync::rounds::PoolRounds,
     requests::queue::RequestQueue, requests::upload_target::UploadTarget, snapshots::SnapshotWatch,
 };
-use cairn_chain::Misbehaviour;
 use cairn_chain::store::{LowestBody, StretchOptions};
 use cairn_ledger::chain_spec::ChainSpec;
 use std::sync::Arc;
@@ -141,10 +140,7 @@ impl NetworkState {
             }
             Event::Pinged { peer, latency } => self.peers.pinged(&peer, latency),
             Event::PingsUnanswered { peer } => self.on_unanswered_pings(peer, cx),
-            Event::NeighbourFound { peer, address } => {
-                let is_connected = self.peers.number(&peer).is_some();
-                self.persistent.add_neighbour(peer, address, is_connected);
-            }
+            Event::NeighbourFound { peer, address } => self.on_neighbour_found(peer, address),
             Event::NeighbourGone { peer, address } => self.persistent.remove_neighbour(&peer, &address),
             Event::Request { peer, class, request, question } => self.on_request(peer, class, request, question, cx),
             Event::RequestClosed { request, is_timeout } => {
@@ -153,26 +149,14 @@ impl NetworkState {
             Event::Answer { peer, class, answer } => self.on_answer(peer, class, answer, cx),
             Event::Answered { peer, class, bytes } => self.on_answered(&peer, class, bytes, cx),
             Event::NoStatus { peer, is_timeout } => self.on_no_status(peer, is_timeout, cx),
-            Event::Exceeded { peer } => {
-                self.peers.number(&peer).into_iter().for_each(|number| cx.report(number, Misbehaviour::Flooding));
-            }
+            Event::Exceeded { peer } => self.on_exceeded(&peer, cx),
             Event::Gossiped(gossiped) => self.on_gossiped(gossiped, cx),
             Event::Judged { job, judged, travels } => self.on_judged(&job, judged, travels, cx),
             Event::Served { request, answer } => self.requests.on_served(request, answer, &mut self.peers, cx),
             Event::PoolFetched(fetched) => self.on_pool_fetched(fetched, cx),
-            Event::GossipDropped { topic, messages } => {
-                self.relay.on_dropped(messages);
-                // Transactions are found when pools are compared.
-                if topic == Topic::Blocks {
-                    self.status.tell_soon(true, cx.now);
-                }
-            }
+            Event::GossipDropped { topic, messages } => self.on_gossip_dropped(topic, messages, cx),
             Event::TxsPublished { batch, outcome } => self.relay.on_published(batch, outcome, cx),
-            Event::Listening { relay, address } => {
-                if self.nat.on_listening(relay, address, cx) {
-                    self.rendezvous.register_again();
-                }
-            }
+            Event::Listening { relay, address } => self.on_listening(relay, address, cx),
             Event::RelayClosed { relay } => self.nat.on_relay_closed(&relay, cx),
             Event::PeerFound { peer, addresses } => drop(self.book.learn(peer, &addresses, Source::Search, cx.clock)),
             Event::ProvidersFound { search, providers, is_last } => self.on_providers(search, &providers, is_last, cx),
@@ -184,11 +168,7 @@ impl NetworkState {
                 self.rendezvous.on_asked(&peer, registrations, &mut self.peers, cx);
             }
             Event::Reach(event) => self.nat.on_reach(event, cx),
-            Event::ChainMoved(event) => {
-                if let Some(at_once) = self.relay.on_chain_moved(&event, cx) {
-                    self.status.tell_soon(at_once, cx.now);
-                }
-            }
+            Event::ChainMoved(event) => self.on_chain_moved(&event, cx),
             // Only the last tip matters here, and the next status tells it.
             Event::MovesMissed => self.status.moves_missed(),
             Event::Accepted(accepted) => self.relay.on_accepted(&accepted, cx),

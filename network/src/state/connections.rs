@@ -176,4 +176,17 @@ impl NetworkState {
         let neighbourhood = ip_groups::neighbourhood(&peer.address);
         PeerKind { named: self.persistent.is_named(&peer.id), inbound: peer.inbound, neighbourhood }
     }
+
+    /// A node on this LAN tells where it is.
+    pub(super) fn on_neighbour_found(&mut self, peer: PeerId, address: Multiaddr) {
+        let is_connected = self.peers.number(&peer).is_some();
+        self.persistent.add_neighbour(peer, address, is_connected);
+    }
+
+    /// This node listens somewhere new, perhaps through a relay.
+    pub(super) fn on_listening(&mut self, relay: Option<PeerId>, address: Multiaddr, cx: &mut Context) {
+        if self.nat.on_listening(relay, address, cx) {
+            self.rendezvous.register_again();
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! Requests, answers and gossip, where they mean something to several machines.
 
 use super::{NetworkState, UNHEARD};
-use crate::event::{Action, Context, Gossiped, Job, Received, SwarmAction};
+use crate::event::{Action, Context, Gossiped, Job, Received, SwarmAction, Topic};
 use crate::handle::{NetworkEvent, Provider};
 use crate::ids::{Multiaddr, PeerId, RequestNumber, SearchNumber};
 use crate::{
     gossip::judge::Judged, gossip::relay::Learned, gossip::relay::Unlooked, outbound::slots::Surroundings,
     peers::status, pool_sync::rounds::FetchedPool, requests::class::Class, requests::queue::Request,
 };
-use cairn_chain::{Misbehaviour, Verdict};
+use cairn_chain::{ChainEvent, Misbehaviour, Verdict};
 use cairn_ledger::codec::DecodeError;
 
 impl NetworkState {
@@ -164,6 +164,29 @@ impl NetworkState {
                 own: peer == self.own,
             };
             cx.push(Action::EndSearch { search, found: found.into_iter().map(show).collect() });
+        }
+    }
+
+    /// A peer has sent more of a protocol of the library's than it may.
+    pub(super) fn on_exceeded(&mut self, peer: &PeerId, cx: &mut Context) {
+        if let Some(number) = self.peers.number(peer) {
+            cx.report(number, Misbehaviour::Flooding);
+        }
+    }
+
+    /// Gossip had no room for messages to some peer.
+    pub(super) fn on_gossip_dropped(&mut self, topic: Topic, messages: u64, cx: &Context) {
+        self.relay.on_dropped(messages);
+        // Transactions are found when pools are compared.
+        if topic == Topic::Blocks {
+            self.status.tell_soon(true, cx.now);
+        }
+    }
+
+    /// The chain has another tip.
+    pub(super) fn on_chain_moved(&mut self, event: &ChainEvent, cx: &mut Context) {
+        if let Some(at_once) = self.relay.on_chain_moved(event, cx) {
+            self.status.tell_soon(at_once, cx.now);
         }
     }
 }
