@@ -83,6 +83,9 @@ check() {
             sed -n 's/^\([a-z0-9-]*\) feature "std".*/\1/p' | grep -xE "${list// /|}" |
             sed "s/.*/Cargo.toml:1: & has its std feature in $crate/" || true
     done < <(sed 's/^ *//' <<<"$PURE" | grep .)
+    # In one build of all crates each has the features that any of them asks for: the server is api's alone.
+    grep -rnE --include='*.rs' '\bjsonrpsee::server\b' -- */src | grep -v '^api/src/' |
+        sed 's/\(:[0-9]*\):.*/\1: the JSON-RPC server belongs into api/' || true
 }
 
 violations="$(check)"

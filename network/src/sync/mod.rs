@@ -45,11 +45,11 @@
 //! stored tip. Blocks are connected in runs within a window, so no more than the window is fetched twice.
 //!
 //! # Map
-//! `fork` events for another one · `mailbox` how far the node is, and why it is no farther · `driver` hands of the
-//! machine · `machine` the pure core: events in, actions out, with `headers`, `presync`, `bodies` and `status` (phases,
-//! watchdog) below it · `presync` a chain looked at in passing · `restore` beginning with a snapshot, a machine and a
-//! driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of each peer
-//! · `pace` how fast it is
+//! `event_fanout` the events for another one, too · `handle` how far the node is, and why it is no farther · `driver`
+//! hands of the machine · `machine` the pure core: events in, actions out, with `headers`, `presync`, `bodies` and
+//! `status` (phases, watchdog) below it · `presync` a chain looked at in passing · `restore` beginning with a snapshot,
+//! a machine and a driver of its own · `tree` linked headers whose blocks are not here · `sync_peers` what is known of
+//! each peer · `pace` how fast it is
 //!
 //! # Limits
 //! | what | limit | when full |
